@@ -1,0 +1,48 @@
+# Everything starts from a fresh clone: `make demo` or `make test`.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+# torch goes first and by its exact version, so that an index that offers a CPU build is used and kept.
+TORCH := $(shell grep -E '^torch==' requirements.lock)
+
+export DO_NOT_TRACK = 1
+export DVC_NO_ANALYTICS = 1
+export GX_ANALYTICS_ENABLED = false
+export BENTOML_DO_NOT_TRACK = True
+
+.PHONY: install demo test up down lint bench soak clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check '$(TORCH)'
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: install
+	$(BIN)/openpersonalize demo
+
+up: install
+	$(BIN)/openpersonalize up
+
+down: install
+	$(BIN)/openpersonalize down
+
+test: install
+	$(BIN)/python -m pytest -m 'not soak'
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy pipelines bento data_checks dags plugins
+
+bench: install
+	$(BIN)/python -m tests.bench
+
+soak: install
+	$(BIN)/python -m pytest -m soak
+
+clean:
+	rm -rf $(VENV)

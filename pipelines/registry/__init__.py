@@ -1,0 +1,1 @@
+"""The resources and their states, in PostgreSQL. Nothing else writes them."""

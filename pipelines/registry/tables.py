@@ -1,0 +1,160 @@
+"""The tables of schema `openpersonalize`, as SQLAlchemy Core.
+
+One table for resources of every kind, with the members that AWS describes in a JSON document, rather than a
+table a kind: 17 kinds share naming, states, parents, listing and deletion, which are columns here and written
+once; what differs between kinds is only carried through, and its shape is already written down in botocore's
+service model, by which every request and answer is checked. A table a kind would say the same 17 times and
+need a migration whenever AWS adds a member.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+SCHEMA = "openpersonalize"
+metadata = MetaData(schema=SCHEMA)
+
+resources = Table(
+    "resources",
+    metadata,
+    # 16 hex digits, never reused: branches, tags, Bentos, DAG runs and folders are named by it, because an ARN
+    # can be deleted and created again.
+    Column("id", Text, primary_key=True),
+    # AWS's shape name: DatasetGroup, Schema, Dataset, DatasetImportJob, Solution, SolutionVersion, Campaign, …
+    Column("kind", Text, nullable=False),
+    Column("arn", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    # The dataset group it belongs to, null for groups and schemas.
+    Column("group_id", Text, ForeignKey("resources.id")),
+    # What it hangs on inside the group: import job -> dataset, version -> solution, campaign -> solution.
+    Column("parent_id", Text, ForeignKey("resources.id")),
+    # A dataset's schema: it blocks the schema's deletion.
+    Column("schema_id", Text, ForeignKey("resources.id")),
+    Column("status", Text),
+    Column("failure_reason", Text),
+    # Members of the describe answer, as AWS names them, less the columns of this table.
+    Column("doc", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    # What AWS's clients do not see: snapshot, artefact, metrics beyond AWS's, deployment (see registry.store).
+    Column("internal", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    # x-amzn-RequestId of the call that made it; it runs through DAG run and task log.
+    Column("request_id", Text),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+Index("resources_kind_created", resources.c.kind, resources.c.created_at.desc(), resources.c.id)
+Index("resources_group", resources.c.group_id, resources.c.kind)
+Index("resources_parent", resources.c.parent_id, resources.c.kind)
+Index("resources_schema", resources.c.schema_id)
+
+tags = Table(
+    "tags",
+    metadata,
+    Column("resource_id", Text, ForeignKey("resources.id", ondelete="CASCADE"), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+# The wish for a DAG run, written in the transaction that writes the resource. The reconciler starts what has no
+# `started_at`; `run_id` is derived from the resource, so starting twice is starting once.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    Column("resource_id", Text, ForeignKey("resources.id", ondelete="CASCADE"), nullable=False),
+    Column("dag_id", Text, nullable=False),
+    Column("run_id", Text, nullable=False, unique=True),
+    Column("conf", JSONB, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("started_at", DateTime(timezone=True)),
+    # Set once the resource has reached a final state, so that the reconciler stops looking.
+    Column("settled_at", DateTime(timezone=True)),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("last_error", Text),
+)
+Index("outbox_open", outbox.c.id, postgresql_where=outbox.c.settled_at.is_(None))
+
+# Streamed interactions. Committed before PutEvents answers; `id` is the order of arrival, by which a training
+# records its cut-off.
+events = Table(
+    "events",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    # Not a foreign key: the hot path of PutEvents pays no lock on the group; deleting the group deletes its events.
+    Column("group_id", Text, nullable=False),
+    # coalesce(user_id, session_id): whose history the event joins at run time.
+    Column("user_key", Text, nullable=False),
+    Column("user_id", Text),
+    Column("session_id", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("event_value", Double),
+    Column("item_id", Text),
+    # Epoch seconds; becomes TIMESTAMP.
+    Column("sent_at", Double, nullable=False),
+    Column("properties", JSONB),
+    Column("recommendation_id", Text),
+    Column("impression", ARRAY(Text)),
+    Column("attribution_source", Text),
+    Column("received_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    UniqueConstraint("group_id", "event_id", name="events_event_id"),
+)
+Index(
+    "events_history",
+    events.c.group_id,
+    events.c.user_key,
+    events.c.sent_at.desc(),
+    events.c.id.desc(),
+    postgresql_include=["item_id", "event_type"],
+)
+Index("events_cutoff", events.c.group_id, events.c.id)
+
+# What was answered under which recommendationId: implicit impressions, tracing, A/B. Range-partitioned by hour;
+# kept 24 hours by dropping partitions. Written behind the answer: losing the last second in a crash is allowed.
+served = Table(
+    "served",
+    metadata,
+    Column("served_at", DateTime(timezone=True), primary_key=True),
+    Column("recommendation_id", Text, primary_key=True),
+    Column("campaign_id", Text, nullable=False),
+    Column("solution_version_id", Text, nullable=False),
+    Column("user_id", Text),
+    Column("items", ARRAY(Text), nullable=False),
+    Column("request_id", Text),
+    postgresql_partition_by="RANGE (served_at)",
+)
+
+# Living processes of the runtime; a row whose heartbeat is older than 5 seconds counts as dead.
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("heartbeat_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+# What each worker serves. A campaign is ACTIVE on a deployment when every living worker has reported its id.
+deployments = Table(
+    "deployments",
+    metadata,
+    Column("campaign_id", Text, ForeignKey("resources.id", ondelete="CASCADE"), primary_key=True),
+    Column("worker_id", Text, ForeignKey("workers.id", ondelete="CASCADE"), primary_key=True),
+    Column("deployment_id", Text, nullable=False),
+    Column("error", Text),
+    Column("reported_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)

@@ -1,0 +1,166 @@
+"""Settings of one platform, read in one place from the environment.
+
+Every process (the API inside Airflow, a task, the runtime, the reconciler, the command line) calls
+`Settings.from_env()`; the supervisor hands its own values down, so all of them agree. Nothing here touches
+the disk except `access_keys`, which reads the generated pair when none was given.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_REGION = "us-east-1"
+DEFAULT_ACCOUNT_ID = "123456789012"
+
+
+class SettingsError(ValueError):
+    """A setting has a value that cannot be used; the message names the variable and the rule."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where one platform lives and what it answers to."""
+
+    home: Path
+    """Everything that must survive a restart lies under it (OPENPERSONALIZE_HOME, default ./var)."""
+    control_port: int = 8080
+    """Airflow's UI and, under /personalize, the control plane (OPENPERSONALIZE_CONTROL_PORT)."""
+    runtime_port: int = 3000
+    """personalize-runtime and personalize-events (OPENPERSONALIZE_RUNTIME_PORT)."""
+    region: str = DEFAULT_REGION
+    account_id: str = DEFAULT_ACCOUNT_ID
+    database_url: str = ""
+    """`postgresql://…`, one database for Airflow (schema public) and for us (schema openpersonalize).
+
+    OPENPERSONALIZE_DATABASE_URL; empty means the embedded server, whose URL the supervisor fills in."""
+    import_roots: tuple[Path, ...] = ()
+    """Folders that file:// imports may read (OPENPERSONALIZE_IMPORT_ROOTS, separated by `:`)."""
+    dvc_remote: str = ""
+    """A folder or s3://bucket/prefix that versions are pushed to (OPENPERSONALIZE_DVC_REMOTE; default home/remote)."""
+    given_access_keys: str = ""
+    """OPENPERSONALIZE_ACCESS_KEYS as given: `ID:SECRET[,ID:SECRET]`."""
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
+        """Read OPENPERSONALIZE_*; raises SettingsError for a value that cannot be used."""
+        env = os.environ if env is None else env
+        home = Path(env.get("OPENPERSONALIZE_HOME") or "var").expanduser().absolute()
+        return cls(
+            home=home,
+            control_port=_port(env, "OPENPERSONALIZE_CONTROL_PORT", 8080),
+            runtime_port=_port(env, "OPENPERSONALIZE_RUNTIME_PORT", 3000),
+            region=env.get("OPENPERSONALIZE_REGION") or DEFAULT_REGION,
+            account_id=_account(env.get("OPENPERSONALIZE_ACCOUNT_ID") or DEFAULT_ACCOUNT_ID),
+            database_url=env.get("OPENPERSONALIZE_DATABASE_URL", ""),
+            import_roots=tuple(
+                Path(p).expanduser().absolute()
+                for p in env.get("OPENPERSONALIZE_IMPORT_ROOTS", "").split(os.pathsep)
+                if p
+            ),
+            dvc_remote=env.get("OPENPERSONALIZE_DVC_REMOTE") or str(home / "remote"),
+            given_access_keys=env.get("OPENPERSONALIZE_ACCESS_KEYS", ""),
+        )
+
+    # What lies where under the home -------------------------------------------------------------
+
+    @property
+    def secrets_dir(self) -> Path:
+        """0700; files in it 0600."""
+        return self.home / "secrets"
+
+    @property
+    def groups_dir(self) -> Path:
+        """One folder a dataset group: repo.git, cache, jobs (see pipelines/versions)."""
+        return self.home / "groups"
+
+    @property
+    def bento_home(self) -> Path:
+        """BENTOML_HOME: a view of the versions that can be rebuilt from the DVC remote."""
+        return self.home / "bentoml"
+
+    @property
+    def imports_dir(self) -> Path:
+        """One folder an import job: its report.html, rejects.parquet and, while it runs, its work files."""
+        return self.home / "imports"
+
+    @property
+    def logs_dir(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def run_dir(self) -> Path:
+        """Pid files, the supervisor's socket, state that a reboot may lose."""
+        return self.home / "run"
+
+    @property
+    def airflow_home(self) -> Path:
+        return self.home / "airflow"
+
+    # Access keys -----------------------------------------------------------------------------------
+
+    @property
+    def access_keys(self) -> dict[str, str]:
+        """`{access key id: secret}` that requests may be signed with; raises SettingsError."""
+        given = self.given_access_keys or self.access_keys_file.read_text()
+        keys = {}
+        for pair in given.replace("\n", ",").split(","):
+            if not pair.strip():
+                continue
+            key_id, colon, secret = pair.strip().partition(":")
+            if not (key_id and colon and secret):
+                raise SettingsError("OPENPERSONALIZE_ACCESS_KEYS must be ID:SECRET[,ID:SECRET]")
+            keys[key_id] = secret
+        if not keys:
+            raise SettingsError("OPENPERSONALIZE_ACCESS_KEYS holds no key")
+        return keys
+
+    @property
+    def access_keys_file(self) -> Path:
+        """The generated pair, one `ID:SECRET` line, mode 0600, written once by `openpersonalize up`."""
+        return self.secrets_dir / "access_keys"
+
+    # What children are started with -----------------------------------------------------------------
+
+    def to_env(self) -> dict[str, str]:
+        """The OPENPERSONALIZE_* variables that make `from_env` give these settings in a child process."""
+        env = {
+            "OPENPERSONALIZE_HOME": str(self.home),
+            "OPENPERSONALIZE_CONTROL_PORT": str(self.control_port),
+            "OPENPERSONALIZE_RUNTIME_PORT": str(self.runtime_port),
+            "OPENPERSONALIZE_REGION": self.region,
+            "OPENPERSONALIZE_ACCOUNT_ID": self.account_id,
+            "OPENPERSONALIZE_DATABASE_URL": self.database_url,
+            "OPENPERSONALIZE_IMPORT_ROOTS": os.pathsep.join(map(str, self.import_roots)),
+            "OPENPERSONALIZE_DVC_REMOTE": self.dvc_remote,
+        }
+        if self.given_access_keys:
+            env["OPENPERSONALIZE_ACCESS_KEYS"] = self.given_access_keys
+        return env
+
+
+# What keeps every dependency from phoning home; part of the environment of each process we start.
+TELEMETRY_OFF = {
+    "DO_NOT_TRACK": "1",
+    "SCARF_ANALYTICS": "false",
+    "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    "BENTOML_DO_NOT_TRACK": "True",
+    "DVC_NO_ANALYTICS": "1",
+    "DVC_STUDIO_OFFLINE": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+}
+
+
+def _port(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name) or str(default)
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise SettingsError(f"{name}={text!r} is not a port between 1 and 65535")
+    return int(text)
+
+
+def _account(text: str) -> str:
+    if len(text) != 12 or not text.isdecimal():
+        raise SettingsError(f"OPENPERSONALIZE_ACCOUNT_ID={text!r} is not 12 digits")
+    return text

@@ -2,8 +2,6 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-# torch goes first and by its exact version, so that an index that offers a CPU build is used and kept.
-TORCH := $(shell grep -E '^torch==' requirements.lock)
 
 export DO_NOT_TRACK = 1
 export DVC_NO_ANALYTICS = 1
@@ -16,9 +14,10 @@ install: $(VENV)/.installed
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check '$(TORCH)'
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	@echo "Installing the pinned packages into $(VENV), a few minutes the first time"
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/pip check
 	touch $@
 
 demo: install

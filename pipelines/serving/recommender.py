@@ -1,0 +1,112 @@
+"""From a user's history to scores: what GetRecommendations and GetPersonalizedRanking answer (spec/recipes.md 2).
+
+A score is a probability: softmax over the whole catalogue, or over the known items of the caller's list. Logits are
+float32, as the model was trained; the normaliser is float64, so that the sum over all items is 1 to the last of the
+7 decimals that are published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.serving.artefact import Artefact
+from pipelines.serving.encoder import time_gaps
+
+DECIMALS = 7
+
+Streamed = Sequence[tuple[str, float]]
+"""(item id, epoch seconds) of a user's events since the version's cut-off, newest first."""
+
+
+class Scored(NamedTuple):
+    """One item of an answer; `score` is None for an item that the model does not know."""
+
+    item_id: str
+    score: float | None
+
+
+class Recommender:
+    """Answers for one solution version; holds nothing that changes, so threads may share it."""
+
+    def __init__(self, artefact: Artefact) -> None:
+        self.artefact = artefact
+
+    def recommend(self, user_key: str, streamed: Streamed, num_results: int) -> list[Scored]:
+        """The `num_results` best items of the whole catalogue, best first.
+
+        `user_key` is a user id or an anonymous session's id; of an unknown one only `streamed` counts. Streamed items
+        that the model does not know are skipped; without any event the answer is what is popular.
+        """
+        logits = self.logits(user_key, streamed)
+        best = top(logits, num_results)
+        scores = softmax(logits)[best]
+        return [
+            Scored(self.artefact.items.id(code), score) for code, score in zip(best, published(scores), strict=True)
+        ]
+
+    def rank(self, user_key: str, streamed: Streamed, input_list: Sequence[str]) -> list[Scored]:
+        """`input_list` by falling score, the scores summing to 1; unknown items follow in their order, without score.
+
+        An item that is given twice is answered once.
+        """
+        wanted = {identifier: self.artefact.items.code(identifier) for identifier in input_list}
+        codes = np.array([code for code in wanted.values() if code is not None], np.int64)
+        logits = self.logits(user_key, streamed)[codes]
+        order = np.argsort(-logits, kind="stable")
+        scores = softmax(logits)[order]
+        known = [identifier for identifier, code in wanted.items() if code is not None]
+        ranked = [Scored(known[at], score) for at, score in zip(order, published(scores), strict=True)]
+        return ranked + [Scored(identifier, None) for identifier, code in wanted.items() if code is None]
+
+    def logits(self, user_key: str, streamed: Streamed) -> NDArray[np.float32]:
+        """w_u . w_i of every item, (items,) float32."""
+        codes, times = self.history(user_key, streamed)
+        if not len(codes):
+            return self.artefact.popularity
+        read = slice(-self.artefact.encoder_length, None)
+        state = self.artefact.encoder(self.artefact.input_matrix[codes[read]], time_gaps(times[read]))
+        logits: NDArray[np.float32] = self.artefact.item_matrix @ state
+        # add.at, not +=: an item that occurs twice counts twice.
+        np.add.at(logits, codes, self.artefact.repeat[len(codes) - 1 :: -1])
+        return logits
+
+    def history(self, user_key: str, streamed: Streamed) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Item codes and times of the newest `history_length` events, oldest first: imported, then streamed."""
+        artefact = self.artefact
+        user = artefact.users.code(user_key)
+        codes, times = ([], []) if user is None else artefact.history(user)
+        known = [(code, at) for item, at in reversed(streamed) if (code := artefact.items.code(item)) is not None]
+        all_codes = np.concatenate([np.asarray(codes, np.int64), np.array([code for code, _ in known], np.int64)])
+        all_times = np.concatenate([np.asarray(times, np.float64), np.array([at for _, at in known], np.float64)])
+        return all_codes[-artefact.history_length :], all_times[-artefact.history_length :]
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Probabilities over `logits` in float64; empty for none."""
+    if not len(logits):
+        return np.zeros(0)
+    exponentials = np.exp(logits.astype(np.float64) - float(logits.max()))
+    probabilities: NDArray[np.float64] = exponentials / exponentials.sum()
+    return probabilities
+
+
+def top(logits: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+    """Positions of the `count` largest logits, best first; equal ones in the order of the catalogue."""
+    count = min(count, len(logits))
+    if count <= 0:
+        return np.zeros(0, np.int64)
+    threshold = np.partition(logits, len(logits) - count)[len(logits) - count]
+    # All that reach the threshold, not argpartition's pick among equals, which depends on where they lie.
+    candidates = np.flatnonzero(logits >= threshold)
+    best: NDArray[np.int64] = candidates[np.argsort(-logits[candidates], kind="stable")[:count]]
+    return best
+
+
+def published(scores: NDArray[np.float64]) -> list[float]:
+    """Scores as answered: 7 decimals. Each is off by at most 5e-8, so the sum of n of them by at most n x 5e-8."""
+    rounded: list[float] = np.round(scores, DECIMALS).tolist()
+    return rounded

@@ -1,0 +1,102 @@
+"""An artefact is byte-stable, checked when opened, and survives any id."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.serving.artefact import Artefact, ArtefactError
+from pipelines.serving.ids import read_ids, write_ids
+from pipelines.serving.writing import Histories
+from tests.support.artefacts import make_artefact
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted(directory.iterdir())}
+
+
+def test_the_same_arrays_give_the_same_bytes(tmp_path: Path) -> None:
+    assert contents(make_artefact(tmp_path / "a")) == contents(make_artefact(tmp_path / "b"))
+
+
+def test_the_manifest_names_every_file(tmp_path: Path) -> None:
+    artefact = make_artefact(tmp_path / "a")
+    manifest = json.loads((artefact / "manifest.json").read_text())
+    assert sorted([*manifest["files"], "manifest.json"]) == sorted(contents(artefact))
+    assert (manifest["items"], manifest["users"], manifest["dimension"]) == (40, 10, 8)
+
+
+@pytest.mark.parametrize("name", ["item_matrix.npy", "encoder.onnx", "user_ids.bin"])
+def test_a_changed_file_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    artefact = make_artefact(tmp_path / "a")
+    raw = bytearray((artefact / name).read_bytes())
+    raw[-1] ^= 1
+    (artefact / name).write_bytes(raw)
+    with pytest.raises(ArtefactError, match=name):
+        Artefact.open(artefact)
+
+
+def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
+    artefact = make_artefact(tmp_path / "a")
+    (artefact / "repeat.npy").unlink()
+    with pytest.raises(ArtefactError, match=r"repeat\.npy"):
+        Artefact.open(artefact)
+
+
+def test_another_format_is_refused(tmp_path: Path) -> None:
+    artefact = make_artefact(tmp_path / "a")
+    manifest = json.loads((artefact / "manifest.json").read_text())
+    (artefact / "manifest.json").write_text(json.dumps(manifest | {"format": 99}))
+    with pytest.raises(ArtefactError, match="format 99"):
+        Artefact.open(artefact)
+
+
+def test_a_folder_without_manifest_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArtefactError, match=r"manifest\.json"):
+        Artefact.open(tmp_path)
+
+
+def test_a_written_artefact_is_never_overwritten(tmp_path: Path) -> None:
+    make_artefact(tmp_path / "a")
+    with pytest.raises(FileExistsError):
+        make_artefact(tmp_path / "a")
+
+
+def test_an_artefact_without_users_opens(tmp_path: Path) -> None:
+    artefact = Artefact.open(make_artefact(tmp_path / "a", users=0))
+    assert len(artefact.users) == 0
+    assert artefact.users.code("u0") is None
+
+
+def test_the_matrix_is_mapped_not_loaded(tmp_path: Path) -> None:
+    assert isinstance(Artefact.open(make_artefact(tmp_path / "a")).item_matrix, np.memmap)
+
+
+def test_ids_of_every_kind_come_back(tmp_path: Path) -> None:
+    ids = ["", "a", "ü-Ωμ", "商品 1", "🎬", "x" * 256, "a\u0000b", "-1", "1.0"] + [f"id{n}" for n in range(5000)]
+    write_ids(tmp_path, "item", ids)
+    table = read_ids(tmp_path, "item")
+    assert [table.code(identifier) for identifier in ids] == list(range(len(ids)))
+    assert [table.id(code) for code in range(len(ids))] == ids
+    assert table.code("missing") is None
+    assert table.code("\ud800") is None
+
+
+def test_ids_with_equal_hashes_are_told_apart(tmp_path: Path) -> None:
+    # A known pair with one crc32.
+    ids = ["plumless", "buckeroo"]
+    write_ids(tmp_path, "item", ids)
+    table = read_ids(tmp_path, "item")
+    assert table._hashes[0] == table._hashes[1]
+    assert [table.code(identifier) for identifier in ids] == [0, 1]
+
+
+def test_histories_keep_the_newest_events_of_each_user() -> None:
+    histories = Histories(np.array([0, 3, 3, 5]), np.arange(5, dtype=np.int32), np.arange(5) * 10)
+    newest = histories.newest(2)
+    assert list(newest.offsets) == [0, 2, 2, 4]
+    assert list(newest.items) == [1, 2, 3, 4]
+    assert list(newest.times) == [10, 20, 30, 40]

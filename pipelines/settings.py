@@ -37,7 +37,7 @@ class Settings:
 
     OPENPERSONALIZE_DATABASE_URL; empty means the embedded server, whose URL the supervisor fills in."""
     import_roots: tuple[Path, ...] = ()
-    """Folders that file:// imports may read (OPENPERSONALIZE_IMPORT_ROOTS, separated by `:`)."""
+    """Folders that file:// imports may read: home/data and OPENPERSONALIZE_IMPORT_ROOTS (separated by `:`)."""
     dvc_remote: str = ""
     """A folder or s3://bucket/prefix that versions are pushed to (OPENPERSONALIZE_DVC_REMOTE; default home/remote)."""
     given_access_keys: str = ""
@@ -55,11 +55,7 @@ class Settings:
             region=env.get("OPENPERSONALIZE_REGION") or DEFAULT_REGION,
             account_id=_account(env.get("OPENPERSONALIZE_ACCOUNT_ID") or DEFAULT_ACCOUNT_ID),
             database_url=env.get("OPENPERSONALIZE_DATABASE_URL", ""),
-            import_roots=tuple(
-                Path(p).expanduser().absolute()
-                for p in env.get("OPENPERSONALIZE_IMPORT_ROOTS", "").split(os.pathsep)
-                if p
-            ),
+            import_roots=_import_roots(home, env.get("OPENPERSONALIZE_IMPORT_ROOTS", "")),
             dvc_remote=env.get("OPENPERSONALIZE_DVC_REMOTE") or str(home / "remote"),
             given_access_keys=env.get("OPENPERSONALIZE_ACCESS_KEYS", ""),
         )
@@ -158,6 +154,11 @@ def _port(env: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise SettingsError(f"{name}={text!r} is not a port between 1 and 65535")
     return int(text)
+
+
+def _import_roots(home: Path, given: str) -> tuple[Path, ...]:
+    roots = [home / "data", *(Path(p).expanduser().absolute() for p in given.split(os.pathsep) if p)]
+    return tuple(dict.fromkeys(roots))
 
 
 def _account(text: str) -> str:

@@ -1,0 +1,95 @@
+"""Fixtures that every room's tests share: a real PostgreSQL, and settings of a platform of one's own.
+
+`postgres` is one server for the whole run. `settings` is a home and a database for one test: the database is a clone
+of a migrated template, which costs a few hundredths of a second.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from pipelines.platform.postgres import EmbeddedPostgres
+from pipelines.platform.processes import die_with_parent
+from pipelines.settings import TELEMETRY_OFF, Settings
+
+ACCESS_KEY_ID = "AKIAIOSFODNN7EXAMPLE"
+SECRET_ACCESS_KEY = "harness-not-a-secret"
+TEMPLATE = "openpersonalize_template"
+
+os.environ.update(TELEMETRY_OFF)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    """One running embedded server without durability; `postgres.url(database)` is how to reach it."""
+    root = Path(tempfile.mkdtemp(prefix="op-pg-"))
+    server = EmbeddedPostgres.throwaway(root)
+    server.initialise()
+    with (root / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            server.command(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            preexec_fn=die_with_parent(signal.SIGINT),
+            **server.popen_options(),
+        )
+    try:
+        server.wait_ready(process)
+        yield server
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(timeout=20)
+        finally:
+            server.end_leftovers()
+            shutil.rmtree(server.cluster.socket_dir, ignore_errors=True)
+            shutil.rmtree(root)
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a database with our schema in it and nobody connected, to clone from."""
+    from pipelines.registry.database import migrate
+
+    execute(postgres, f"CREATE DATABASE {TEMPLATE}")
+    migrate(platform_settings(tmp_path_factory.mktemp("template"), postgres.url(TEMPLATE)))
+    return TEMPLATE
+
+
+@pytest.fixture
+def settings(postgres: EmbeddedPostgres, migrated_template: str, tmp_path: Path) -> Iterator[Settings]:
+    """A platform's settings: a home of its own, a fresh migrated database, one known access key."""
+    database = f"test_{uuid.uuid4().hex[:12]}"
+    execute(postgres, f"CREATE DATABASE {database} TEMPLATE {migrated_template}")
+    yield platform_settings(tmp_path / "home", postgres.url(database))
+    execute(postgres, f"DROP DATABASE {database} WITH (FORCE)")
+
+
+def platform_settings(home: Path, database_url: str) -> Settings:
+    """Settings as `Settings.from_env` gives them for a home and a database."""
+    home.mkdir(parents=True, exist_ok=True)
+    return Settings.from_env(
+        {
+            "OPENPERSONALIZE_HOME": str(home),
+            "OPENPERSONALIZE_DATABASE_URL": database_url,
+            "OPENPERSONALIZE_ACCESS_KEYS": f"{ACCESS_KEY_ID}:{SECRET_ACCESS_KEY}",
+            "OPENPERSONALIZE_IMPORT_ROOTS": str(home.parent),
+        }
+    )
+
+
+def execute(postgres: EmbeddedPostgres, statement: str) -> None:
+    """Run one statement that cannot run in a transaction, in the server's own database."""
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        connection.execute(statement)  # type: ignore[arg-type]

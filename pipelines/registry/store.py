@@ -1,0 +1,264 @@
+"""The resources: read, written, listed. Every function works in the caller's transaction.
+
+What changes together is written in one transaction: a resource and the wish for its DAG run (`wish`), an update and
+what hangs on it. `lock=True` takes the row for update: who creates a child locks the parent, who deletes the parent
+locks it too, so neither overlooks the other.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    cast,
+    func,
+    select,
+    text,
+    tuple_,
+)
+from sqlalchemy import (
+    insert as sql_insert,
+)
+from sqlalchemy import (
+    update as sql_update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+
+from pipelines.aws.errors import ResourceAlreadyExists, ResourceNotFound
+from pipelines.registry import paging
+from pipelines.registry.database import NOTIFY_CHANNEL
+from pipelines.registry.tables import outbox, resources
+from pipelines.registry.tables import tags as tags_table
+
+CREATE_PENDING = "CREATE PENDING"
+CREATE_IN_PROGRESS = "CREATE IN_PROGRESS"
+ACTIVE = "ACTIVE"
+CREATE_FAILED = "CREATE FAILED"
+DELETE_PENDING = "DELETE PENDING"
+DELETE_IN_PROGRESS = "DELETE IN_PROGRESS"
+
+UNFINISHED = frozenset({CREATE_PENDING, CREATE_IN_PROGRESS})
+DELETING = frozenset({DELETE_PENDING, DELETE_IN_PROGRESS})
+
+
+class _Unset(Enum):
+    UNSET = "unset"
+
+
+UNSET = _Unset.UNSET
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A row of `resources`; see pipelines/registry/tables.py for what each column means."""
+
+    id: str
+    kind: str
+    arn: str
+    name: str
+    group_id: str | None
+    parent_id: str | None
+    schema_id: str | None
+    status: str | None
+    failure_reason: str | None
+    doc: dict[str, Any]
+    internal: dict[str, Any]
+    request_id: str | None
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def is_deleting(self) -> bool:
+        return self.status in DELETING
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a list; `next_token` is None on the last."""
+
+    resources: list[Resource]
+    next_token: str | None
+
+
+def new_id() -> str:
+    """16 hex digits, never used before."""
+    return secrets.token_hex(8)
+
+
+def get(conn: Connection, *, arn: str | None = None, id: str | None = None, lock: bool = False) -> Resource | None:
+    """The resource of that ARN or id, or None; `lock` holds its row until the transaction ends."""
+    query = select(resources).where(resources.c.arn == arn if id is None else resources.c.id == id)
+    row = conn.execute(query.with_for_update() if lock else query).one_or_none()
+    return _resource(row) if row is not None else None
+
+
+def insert(
+    conn: Connection,
+    *,
+    kind: str,
+    arn: str,
+    name: str,
+    status: str | None,
+    group_id: str | None = None,
+    parent_id: str | None = None,
+    schema_id: str | None = None,
+    doc: Mapping[str, Any],
+    internal: Mapping[str, Any] | None = None,
+    request_id: str | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Resource:
+    """Write a new resource with its tags; raises ResourceAlreadyExists when the ARN is taken.
+
+    Of two transactions that insert one ARN the second waits for the first, and its own transaction stays usable.
+    """
+    values = {
+        "id": new_id(),
+        "kind": kind,
+        "arn": arn,
+        "name": name,
+        "status": status,
+        "group_id": group_id,
+        "parent_id": parent_id,
+        "schema_id": schema_id,
+        "doc": dict(doc),
+        "internal": dict(internal or {}),
+        "request_id": request_id,
+    }
+    statement = pg_insert(resources).values(values).on_conflict_do_nothing(index_elements=[resources.c.arn])
+    row = conn.execute(statement.returning(*resources.c)).one_or_none()
+    if row is None:
+        raise ResourceAlreadyExists(f"Another resource with Amazon Resource Name (ARN) {arn} already exists.")
+    if tags:
+        rows = [{"resource_id": values["id"], "key": key, "value": value} for key, value in tags.items()]
+        conn.execute(sql_insert(tags_table), rows)
+    return _resource(row)
+
+
+def update(
+    conn: Connection,
+    id: str,
+    *,
+    status: str | _Unset = UNSET,
+    failure_reason: str | _Unset | None = UNSET,
+    doc: Mapping[str, Any] | None = None,
+    internal: Mapping[str, Any] | None = None,
+    touch: bool = True,
+) -> Resource:
+    """Change what is given; `doc` and `internal` are merged at their top level. Raises ResourceNotFound.
+
+    `touch=False` leaves updated_at (lastUpdatedDateTime) as it is.
+    """
+    values: dict[str, Any] = {}
+    if status is not UNSET:
+        values["status"] = status
+    if failure_reason is not UNSET:
+        values["failure_reason"] = failure_reason
+    if doc is not None:
+        values["doc"] = resources.c.doc.op("||")(cast(dict(doc), JSONB))
+    if internal is not None:
+        values["internal"] = resources.c.internal.op("||")(cast(dict(internal), JSONB))
+    if touch:
+        values["updated_at"] = func.now()
+    row = None
+    if values:
+        row = conn.execute(
+            sql_update(resources).where(resources.c.id == id).values(values).returning(*resources.c)
+        ).one_or_none()
+    changed = _resource(row) if row is not None else (get(conn, id=id) if not values else None)
+    if changed is None:
+        raise ResourceNotFound(f"The resource with id {id} is gone.")
+    return changed
+
+
+def delete(conn: Connection, id: str) -> None:
+    """Remove the row (with tags, outbox and deployments); what refers to it must be gone."""
+    conn.execute(resources.delete().where(resources.c.id == id))
+
+
+def children(conn: Connection, id: str, kind: str | None = None) -> list[Resource]:
+    """What hangs on the resource by parent_id, oldest first."""
+    query = select(resources).where(resources.c.parent_id == id)
+    return _all(conn, query if kind is None else query.where(resources.c.kind == kind))
+
+
+def in_group(conn: Connection, group_id: str, kind: str | None = None) -> list[Resource]:
+    """What belongs to a dataset group, oldest first."""
+    query = select(resources).where(resources.c.group_id == group_id)
+    return _all(conn, query if kind is None else query.where(resources.c.kind == kind))
+
+
+def uses_of_schema(conn: Connection, schema_id: str) -> list[Resource]:
+    """The datasets that refer to a schema."""
+    return _all(conn, select(resources).where(resources.c.schema_id == schema_id))
+
+
+def count(conn: Connection, kind: str, statuses: Sequence[str]) -> int:
+    """How many resources of a kind are in one of the states."""
+    query = select(func.count()).where(resources.c.kind == kind, resources.c.status.in_(statuses))
+    return conn.execute(query).scalar_one()
+
+
+def tags_of(conn: Connection, id: str) -> dict[str, str]:
+    """The resource's tags."""
+    query = select(tags_table.c.key, tags_table.c.value).where(tags_table.c.resource_id == id).order_by("key")
+    return {row.key: row.value for row in conn.execute(query)}
+
+
+def page(
+    conn: Connection,
+    kind: str,
+    *,
+    group_id: str | None = None,
+    parent_id: str | None = None,
+    token: str | None = None,
+    limit: int = 100,
+) -> Page:
+    """The resources of a kind, newest first; raises InvalidNextToken.
+
+    The token names the last row shown, so resources made between two calls neither repeat nor push out others.
+    """
+    scope = f"{kind}:{group_id or ''}:{parent_id or ''}"
+    query = select(resources).where(resources.c.kind == kind)
+    if group_id is not None:
+        query = query.where(resources.c.group_id == group_id)
+    if parent_id is not None:
+        query = query.where(resources.c.parent_id == parent_id)
+    if token is not None:
+        micros, last_id = paging.decode(token, scope, int, str)
+        created_at = text("'epoch'::timestamptz + :micros * interval '1 microsecond'").bindparams(micros=micros)
+        query = query.where(tuple_(resources.c.created_at, resources.c.id) < tuple_(created_at, last_id))
+    query = query.order_by(resources.c.created_at.desc(), resources.c.id.desc()).limit(limit + 1)
+    rows = [_resource(row) for row in conn.execute(query)]
+    last = rows[limit - 1] if len(rows) > limit else None
+    next_token = paging.encode(scope, paging.micros(last.created_at), last.id) if last else None
+    return Page(rows[:limit], next_token)
+
+
+def wish(conn: Connection, resource: Resource, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
+    """Ask for a DAG run in this transaction; its run id. Asking twice is asking once.
+
+    The reconciler is woken when the transaction commits.
+    """
+    run_id = f"{resource.name.replace('/', '.')}.{resource.id}"
+    standard = {"resource_id": resource.id, "resource_arn": resource.arn, "request_id": resource.request_id}
+    row = {"resource_id": resource.id, "dag_id": dag_id, "run_id": run_id, "conf": {**standard, **(conf or {})}}
+    conn.execute(pg_insert(outbox).values(row).on_conflict_do_nothing(index_elements=[outbox.c.run_id]))
+    conn.execute(text(f"NOTIFY {NOTIFY_CHANNEL}"))
+    return run_id
+
+
+def _all(conn: Connection, query: Select[Any]) -> list[Resource]:
+    return [_resource(row) for row in conn.execute(query.order_by(resources.c.created_at, resources.c.id))]
+
+
+def _resource(row: Row[Any]) -> Resource:
+    return Resource(**row._mapping)

@@ -1,0 +1,100 @@
+"""A Git worktree while one job runs in it, and the only way in which jobs commit."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipelines.repository.environment import DVC
+from pipelines.repository.errors import CommandFailed, RepositoryError
+from pipelines.repository.processes import OnLine, capture, log, stream
+
+PARAMS = "params.yaml"
+
+
+class Worktree:
+    """A checked-out branch of a group's repository. Made by `GroupRepository.worktree` only."""
+
+    def __init__(self, path: Path, env: Mapping[str, str], descriptors: Sequence[int]) -> None:
+        self.path = path
+        self.env = dict(env)
+        self._descriptors = tuple(descriptors)
+
+    def git(self, *args: str, stdin: bytes = b"") -> str:
+        """Run git here and return what it printed."""
+        return capture(["git", *args], cwd=self.path, env=self.env, stdin=stdin).decode().strip()
+
+    def dvc(self, *args: str, on_line: OnLine = log.info, env: Mapping[str, str] | None = None) -> list[str]:
+        """Run dvc here, its output streamed to `on_line`; `env` adds variables, such as thread counts."""
+        return stream(
+            [*DVC, *args],
+            cwd=self.path,
+            env={**self.env, **(env or {})},
+            on_line=on_line,
+            descriptors=self._descriptors,
+        )
+
+    def write_params(self, params: Mapping[str, Any]) -> None:
+        """Write params.yaml as a new file.
+
+        In place it could keep the checkout's second and length, and then `git add` takes it for unchanged: the
+        tag would hold the parameters of another version.
+        """
+        write_text(self.path / PARAMS, dump_yaml(params))
+
+    def commit_and_tag(self, message: str, tag: str) -> None:
+        """Commit everything here and tag it; raises RepositoryError unless the tag holds exactly what lies here.
+
+        A retrain without any change is a commit too. An attempt that was killed after this point is repeated
+        from the start, so the tag moves to the newest attempt.
+        """
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "-m", message)
+        self._assert_nothing_pending()
+        self._assert_committed("HEAD")
+        # Left by an attempt that was killed while tagging; nobody else writes tags of this branch.
+        common = Path(self.git("rev-parse", "--git-common-dir"))
+        (common / "refs" / "tags" / f"{tag}.lock").unlink(missing_ok=True)
+        self.git("tag", "--force", tag, "HEAD")
+        self._assert_committed(tag)
+
+    def _assert_nothing_pending(self) -> None:
+        try:
+            self.dvc("status", "--quiet")
+        except CommandFailed as error:
+            raise RepositoryError(f"dvc sees changes that no stage made: {error}") from error
+
+    def _assert_committed(self, revision: str) -> None:
+        """Every file of `revision` has the bytes that lie in the worktree."""
+        listed = {}
+        for line in self.git("ls-tree", "-r", "-z", revision).split("\0"):
+            if line:
+                meta, _, name = line.partition("\t")
+                listed[name] = meta.split()[2]
+        names = "\n".join(listed).encode() + b"\n"
+        actual = self.git("hash-object", "--no-filters", "--stdin-paths", stdin=names).splitlines()
+        wrong = [name for name, digest in zip(listed, actual, strict=True) if listed[name] != digest]
+        if wrong:
+            raise RepositoryError(f"{revision} does not hold what lies in the worktree: {', '.join(wrong)}")
+
+    def push(self) -> None:
+        """Send what this worktree's pointers and lock file name to the DVC remote."""
+        self.dvc("push")
+
+
+def dump_yaml(value: Mapping[str, Any]) -> str:
+    """YAML in the order given, so that the same parameters are the same bytes."""
+    import yaml
+
+    return str(yaml.safe_dump(json.loads(json.dumps(value)), sort_keys=False, default_flow_style=False))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace `path` by a new file with `text`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)

@@ -28,7 +28,7 @@ def engine(settings: Settings, *, pool_size: int = 4) -> Engine:
         max_overflow=pool_size,
         pool_pre_ping=True,
         pool_timeout=10,
-        connect_args={"connect_timeout": 5, "options": "-c timezone=UTC"},
+        connect_args={"connect_timeout": 5, "options": "-c timezone=UTC -c search_path=public"},
     )
 
 
@@ -49,6 +49,7 @@ def migrate(settings: Settings) -> None:
         with ours.begin() as conn:
             conn.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
             conn.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+            _keep_others_out_of_our_schema(conn)
             config.attributes["connection"] = conn
             command.upgrade(config, "head")
     finally:
@@ -83,6 +84,16 @@ def drop_served_partitions(conn: Connection, now: datetime) -> list[str]:
         {"limit": now - timedelta(hours=SERVED_HOURS + 1)},
     )
     return old
+
+
+def _keep_others_out_of_our_schema(conn: Connection) -> None:
+    """PostgreSQL looks first into the schema that is named like the user, which would be ours for user openpersonalize:
+    Airflow, which names no schema, would put its tables there and take our alembic_version for its own.
+    """
+    user, database = conn.execute(text("SELECT current_user, current_database()")).one()
+    if user == SCHEMA:
+        quoted = database.replace('"', '""')
+        conn.execute(text(f'ALTER ROLE CURRENT_USER IN DATABASE "{quoted}" SET search_path = public'))
 
 
 def _served_partitions(conn: Connection) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.settings import TELEMETRY_OFF
@@ -11,7 +13,10 @@ from pipelines.settings import TELEMETRY_OFF
 JOB_VARIABLE = "OPENPERSONALIZE_JOB"
 """Marks every process that belongs to a job, so that a retry can end what a killed attempt left running."""
 
-DVC = (sys.executable, "-m", "dvc")
+
+def dvc(*commands: Sequence[str]) -> list[str]:
+    """The command line that runs these dvc commands one after another in one process."""
+    return [sys.executable, "-m", "pipelines.repository.dvc_commands", json.dumps(commands)]
 
 
 def child_env(job: str, site_cache: Path) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.repository import remote
-from pipelines.repository.environment import DVC, child_env
+from pipelines.repository.environment import child_env, dvc
 from pipelines.repository.errors import CommandFailed, RepositoryError
 from pipelines.repository.layout import Layout, create
 from pipelines.repository.locks import locked, locked_if_free
@@ -94,9 +93,7 @@ class GroupRepository:
         with self.worktree(f"data/{dataset_id}", tag.rpartition("/")[2]) as tree:
             snapshot = tree.path / "snapshot"
             shutil.move(source_dir, snapshot)
-            tree.dvc("add", "--quiet", "snapshot")
-            tree.commit_and_tag(message, tag)
-            tree.push()
+            tree.record(message, tag, ["add", "--quiet", "snapshot"])
 
     def materialise(self, tag: str, path_in_repo: str, destination: Path) -> None:
         """Check a directory (or file) that DVC tracks out of `tag` to `destination`, which must not exist yet.
@@ -125,10 +122,10 @@ class GroupRepository:
     def _check_out(self, scratch: Path, job_id: str, descriptor: int) -> None:
         env = self._env(job_id)
         try:
-            stream([*DVC, "checkout", "--quiet"], cwd=scratch, env=env, on_line=log.debug, descriptors=(descriptor,))
+            stream(dvc(["checkout", "--quiet"]), cwd=scratch, env=env, on_line=log.debug, descriptors=(descriptor,))
         except CommandFailed:
             log.info("not all in the cache: fetching from %s", self.layout.remote_url)
-            stream([*DVC, "pull", "--quiet"], cwd=scratch, env=env, descriptors=(descriptor,))
+            stream(dvc(["pull", "--quiet"]), cwd=scratch, env=env, descriptors=(descriptor,))
 
     # Reading ----------------------------------------------------------------------------------------
 
@@ -187,7 +184,7 @@ class GroupRepository:
         if self.layout.root.is_dir():
             # Renamed first: a half-deleted repository must not look like one.
             doomed = self.layout.root.with_name(f".{self.group_id}-{uuid.uuid4().hex[:8]}")
-            os.rename(self.layout.root, doomed)
+            self.layout.root.rename(doomed)
         for leftover in self.layout.root.parent.glob(f".{self.group_id}-*"):
             shutil.rmtree(leftover, ignore_errors=True)
         remote.delete(self.layout.remote_url)

@@ -101,4 +101,4 @@ def create(layout: Layout, env: Mapping[str, str]) -> None:
         own_index = {**env, "GIT_INDEX_FILE": str(Path(scratch) / "index")}
         capture([*git, "add", "--all"], cwd=seed, env=own_index)
         capture([*git, "commit", "--quiet", "-m", "An empty dataset group"], cwd=seed, env=own_index)
-        os.rename(new, layout.git_dir)
+        new.rename(layout.git_dir)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.repository.environment import DVC
-from pipelines.repository.errors import CommandFailed, RepositoryError
+from pipelines.repository.environment import dvc
+from pipelines.repository.errors import RepositoryError
 from pipelines.repository.processes import OnLine, capture, log, stream
 
 PARAMS = "params.yaml"
@@ -27,10 +26,15 @@ class Worktree:
         """Run git here and return what it printed."""
         return capture(["git", *args], cwd=self.path, env=self.env, stdin=stdin).decode().strip()
 
-    def dvc(self, *args: str, on_line: OnLine = log.info, env: Mapping[str, str] | None = None) -> list[str]:
-        """Run dvc here, its output streamed to `on_line`; `env` adds variables, such as thread counts."""
+    def dvc(
+        self, *commands: Sequence[str], on_line: OnLine = log.info, env: Mapping[str, str] | None = None
+    ) -> list[str]:
+        """Run dvc commands here, in one process, until one fails; returns the last lines.
+
+        Output is streamed to `on_line`; `env` adds variables, such as thread counts.
+        """
         return stream(
-            [*DVC, *args],
+            dvc(*commands),
             cwd=self.path,
             env={**self.env, **(env or {})},
             on_line=on_line,
@@ -45,27 +49,30 @@ class Worktree:
         """
         write_text(self.path / PARAMS, dump_yaml(params))
 
-    def commit_and_tag(self, message: str, tag: str) -> None:
-        """Commit everything here and tag it; raises RepositoryError unless the tag holds exactly what lies here.
+    def record(
+        self,
+        message: str,
+        tag: str,
+        *commands: Sequence[str],
+        on_line: OnLine = log.info,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        """Run dvc `commands`, push what they made, then commit everything here and tag it.
 
-        A retrain without any change is a commit too. An attempt that was killed after this point is repeated
-        from the start, so the tag moves to the newest attempt.
+        A tag therefore names only what the remote has, and exactly what lies here: dvc must see no change that no
+        stage made, and every committed file must have the bytes of the worktree's. A retrain without any change
+        is a commit too. An attempt that was killed is repeated from the start, so the tag moves to the newest.
+        Raises CommandFailed or RepositoryError.
         """
+        self.dvc(*commands, ["status", "--quiet"], ["push"], on_line=on_line, env=env)
         self.git("add", "--all")
         self.git("commit", "--quiet", "--allow-empty", "-m", message)
-        self._assert_nothing_pending()
         self._assert_committed("HEAD")
         # Left by an attempt that was killed while tagging; nobody else writes tags of this branch.
         common = Path(self.git("rev-parse", "--git-common-dir"))
         (common / "refs" / "tags" / f"{tag}.lock").unlink(missing_ok=True)
         self.git("tag", "--force", tag, "HEAD")
         self._assert_committed(tag)
-
-    def _assert_nothing_pending(self) -> None:
-        try:
-            self.dvc("status", "--quiet")
-        except CommandFailed as error:
-            raise RepositoryError(f"dvc sees changes that no stage made: {error}") from error
 
     def _assert_committed(self, revision: str) -> None:
         """Every file of `revision` has the bytes that lie in the worktree."""
@@ -80,10 +87,6 @@ class Worktree:
         if wrong:
             raise RepositoryError(f"{revision} does not hold what lies in the worktree: {', '.join(wrong)}")
 
-    def push(self) -> None:
-        """Send what this worktree's pointers and lock file name to the DVC remote."""
-        self.dvc("push")
-
 
 def dump_yaml(value: Mapping[str, Any]) -> str:
     """YAML in the order given, so that the same parameters are the same bytes."""
@@ -97,4 +100,4 @@ def write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    part.replace(path)

@@ -66,9 +66,7 @@ def train(repository: GroupRepository, solution: str, version: str, data_tag: st
         (tree.path / "dvc.yaml").write_text(STAGES)
         (tree.path / "make.py").write_text(MAKE)
         tree.write_params({"dim": dim})
-        tree.dvc("repro")
-        tree.commit_and_tag(f"Version {version}", tag)
-        tree.push()
+        tree.record(f"Version {version}", tag, ["checkout", "data/inputs/interactions.dvc"], ["repro"])
     return tag
 
 
@@ -79,7 +77,6 @@ def link_input(repository: GroupRepository, tree: Worktree, data_tag: str) -> No
     lines = "".join(f"  {key}: {value}\n" for key, value in pointer.items())
     (inputs / "interactions.dvc").write_text("outs:\n- path: interactions\n" + lines)
     (inputs / ".gitignore").write_text("/interactions\n")
-    tree.dvc("checkout", "data/inputs/interactions.dvc")
 
 
 def test_a_snapshot_is_tagged_pushed_and_read_back(repository: GroupRepository, tmp_path: Path) -> None:
@@ -124,7 +121,7 @@ def test_an_output_of_a_stage_is_read_back_from_its_tag(repository: GroupReposit
 def test_params_of_the_same_second_and_length_are_committed(repository: GroupRepository, tmp_path: Path) -> None:
     """The trap of notes: rewritten in place, `git add` would keep the parameters of the version before."""
     data = commit(repository, tmp_path, "j1", "ab")
-    for dim in (11, 22, 33):
+    for dim in (11, 22):
         tag = train(repository, "s1", f"v{dim}", data, dim)
         assert repository.show(tag, "params.yaml") == f"dim: {dim}\n".encode()
 
@@ -143,7 +140,7 @@ def test_a_commit_that_misses_a_file_gets_no_tag(repository: GroupRepository, tm
         tree.git("update-index", "--assume-unchanged", "params.yaml")
         tree.write_params({"dim": 2})
         with pytest.raises(RepositoryError, match=r"does not hold what lies in the worktree: params\.yaml"):
-            tree.commit_and_tag("Version", "sv/s1/v1")
+            tree.record("Version", "sv/s1/v1")
     assert repository._git("tag", "--list") == ""
 
 
@@ -154,10 +151,11 @@ def test_a_stage_output_changed_behind_dvc_is_not_committed(repository: GroupRep
         (tree.path / "dvc.yaml").write_text(STAGES)
         (tree.path / "make.py").write_text(MAKE)
         tree.write_params({"dim": 1})
-        tree.dvc("repro")
+        tree.dvc(["checkout", "data/inputs/interactions.dvc"], ["repro"])
         tree.write_params({"dim": 2})
-        with pytest.raises(RepositoryError, match="dvc sees changes"):
-            tree.commit_and_tag("Version", "sv/s1/v1")
+        with pytest.raises(CommandFailed, match="`dvc status --quiet` ended with exit code 1"):
+            tree.record("Version", "sv/s1/v1")
+    assert repository._git("tag", "--list", "sv/*") == ""
 
 
 def test_three_jobs_of_one_group_run_at_once(repository: GroupRepository, tmp_path: Path) -> None:
@@ -189,7 +187,7 @@ def test_a_job_killed_at_work_leaves_nothing_in_the_way(repository: GroupReposit
         with repository.worktree("solution/s1", "v1") as tree:
             (tree.path / "dvc.yaml").write_text("stages: {{wait: {{cmd: 'echo started; sleep 600'}}}}")
             tree.write_params({{"dim": 9}})
-            tree.dvc("repro", on_line=lambda line: print(line, flush=True))
+            tree.dvc(["repro"], on_line=lambda line: print(line, flush=True))
         """
     )
     job = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
@@ -229,7 +227,7 @@ def test_what_an_interrupted_command_started_is_ended(repository: GroupRepositor
         command = f"echo $$ > {tmp_path}/pid; echo started; sleep 600"
         (tree.path / "dvc.yaml").write_text(f"stages: {{wait: {{cmd: '{command}'}}}}")
         with pytest.raises(KeyboardInterrupt):
-            tree.dvc("repro", on_line=stop)
+            tree.dvc(["repro"], on_line=stop)
     pid = int((tmp_path / "pid").read_text())
     stat = Path(f"/proc/{pid}/stat")
     assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
@@ -239,7 +237,7 @@ def test_a_failing_command_is_raised_with_its_last_lines(repository: GroupReposi
     with repository.worktree("solution/s1", "v1") as tree:
         (tree.path / "dvc.yaml").write_text("stages: {fail: {cmd: 'echo the reason; exit 3'}}")
         with pytest.raises(CommandFailed, match="the reason"):
-            tree.dvc("repro")
+            tree.dvc(["repro"])
 
 
 def test_a_persons_git_configuration_changes_nothing(
@@ -251,7 +249,7 @@ def test_a_persons_git_configuration_changes_nothing(
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
     with repository.worktree("solution/s1", "v1") as tree:
         tree.write_params({"dim": 1})
-        tree.commit_and_tag("Version", "sv/s1/v1")
+        tree.record("Version", "sv/s1/v1")
         assert tree.git("log", "-1", "--format=%an") == "OpenPersonalize"
 
 

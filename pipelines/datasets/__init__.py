@@ -1,0 +1,1 @@
+"""Schemas, imports, snapshots and the event log: how data comes in and what training reads."""

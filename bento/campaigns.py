@@ -1,0 +1,278 @@
+"""What this worker serves: campaign ARN -> loaded version, replaced as a whole so that no request sees half a change.
+
+A campaign's wanted version is fetched, mapped and warmed in a thread while the old one goes on answering; then one
+dict takes the place of another. A request keeps what it looked up. Campaigns on one version share its artefact; a
+version that nobody serves any more is dropped. A load that fails leaves what was there and is reported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from threading import Event
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from bento import deployments
+from bento.database import Database, Row
+from bento.deployments import Campaign, Version
+from pipelines.aws.errors import ResourceNotFound, ServiceUnavailable
+
+if TYPE_CHECKING:
+    from pipelines.serving.recommender import Recommender
+
+POLL_SECONDS = 0.2
+STALE_SECONDS = 1.0
+"""Without a poll for so long, a request looks at the registry itself before it trusts what is loaded."""
+LOAD_PATIENCE = 3.0
+"""Longest that a request waits for a campaign that this worker is just loading."""
+RETRY_SECONDS = 5.0
+
+Load = Callable[[Version, Event], "Recommender"]
+"""Fetch, open and warm a version; runs in a thread, and ends early when the event is set."""
+
+log = logging.getLogger("openpersonalize.campaigns")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A version in memory, and the deployment that it was loaded for (empty: what served before a restart)."""
+
+    version: Version
+    deployment_id: str
+    recommender: Recommender
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A campaign and what answers for it here; None while the first version is being loaded."""
+
+    campaign: Campaign
+    loaded: Loaded | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a step could not be taken, and when it may be tried again."""
+
+    message: str
+    retry_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a campaign is to serve next."""
+
+    campaign_id: str
+    deployment_id: str
+    version: Version | None
+
+
+class Campaigns:
+    """The campaigns as this worker knows them; `routes` is only ever replaced, never changed."""
+
+    def __init__(self, database: Database, load: Load) -> None:
+        self.routes: dict[str, Route] = {}
+        self.changed = asyncio.Event()
+        """Set when there is something new to report."""
+        self._database = database
+        self._load = load
+        self._fingerprint: list[Row] | None = None
+        self._read_from = self._read_at = -STALE_SECONDS
+        self._reading = asyncio.Lock()
+        self._settling: dict[str, asyncio.Task[None]] = {}
+        self._versions: dict[str, asyncio.Task[Recommender]] = {}
+        self._failures: dict[Step, Failure] = {}
+        self._stop = Event()
+
+    # What requests ask ----------------------------------------------------------------------------------
+
+    async def find(self, arn: str) -> tuple[Campaign, Loaded]:
+        """An ACTIVE campaign and what answers for it; raises ResourceNotFound or ServiceUnavailable."""
+        route = self.routes.get(arn)
+        # A campaign may have become ACTIVE since the last poll: its creator has seen that and calls at once.
+        if route is None or not route.campaign.is_active or monotonic() - self._read_at > STALE_SECONDS:
+            await self.refresh()
+            route = self.routes.get(arn)
+        if route is None:
+            raise ResourceNotFound(f"Campaign {arn} does not exist.")
+        if not route.campaign.is_active:
+            raise ResourceNotFound(f"Campaign {arn} is {route.campaign.status}; it answers once it is ACTIVE.")
+        if route.loaded is None:
+            await self._wait_for(route.campaign)
+            route = self.routes.get(arn, route)
+        if route.loaded is None:
+            raise ServiceUnavailable(f"Campaign {arn} is being loaded, try again.{self._why_not(route.campaign)}")
+        return route.campaign, route.loaded
+
+    def current(self, arn: str) -> Loaded | None:
+        """What answers for the campaign at this very moment."""
+        route = self.routes.get(arn)
+        return route.loaded if route else None
+
+    def name_of(self, arn: str) -> str | None:
+        """The name of a campaign that exists, for logs and counters."""
+        route = self.routes.get(arn)
+        return route.campaign.name if route else None
+
+    # What the worker does beside them -------------------------------------------------------------------
+
+    async def start(self, patience: float) -> None:
+        """Read the registry and load what was being served; goes on after `patience` seconds at the latest."""
+        await self.refresh()
+        if self._settling:
+            await asyncio.wait(self._settling.values(), timeout=patience)
+
+    async def poll(self) -> None:
+        """Follow the registry until cancelled."""
+        reachable = True
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            try:
+                await self.refresh()
+            except ServiceUnavailable as failure:
+                if reachable:
+                    log.warning("campaigns are not followed for now: %s", failure.message)
+                reachable = False
+            else:
+                reachable = True
+
+    async def close(self) -> None:
+        self._stop.set()
+        tasks = [*self._settling.values(), *self._versions.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def refresh(self) -> None:
+        """Bring `routes` up to the registry; callers who wait at the same time share one look."""
+        asked_at = monotonic()
+        async with self._reading:
+            if self._read_from >= asked_at:
+                return
+            read_from = monotonic()
+            seen = await deployments.fingerprint(self._database)
+            if seen != self._fingerprint:
+                self._follow(await deployments.campaigns(self._database))
+                self._fingerprint = seen
+            self._read_from, self._read_at = read_from, monotonic()
+        self._settle_all()
+
+    @property
+    def reports(self) -> dict[str, tuple[str, str | None]]:
+        """Campaign id -> (deployment id, None or why it cannot be served here)."""
+        found: dict[str, tuple[str, str | None]] = {
+            route.campaign.id: (route.loaded.deployment_id, None)
+            for route in self.routes.values()
+            if route.loaded and route.loaded.deployment_id
+        }
+        wanted = {(route.campaign.id, route.campaign.deployment_id) for route in self.routes.values()}
+        for step, failure in self._failures.items():
+            if step.deployment_id and (step.campaign_id, step.deployment_id) in wanted:
+                found[step.campaign_id] = (step.deployment_id, failure.message)
+        return found
+
+    @property
+    def loaded_count(self) -> int:
+        return sum(route.loaded is not None for route in self.routes.values())
+
+    # Loading --------------------------------------------------------------------------------------------
+
+    def _follow(self, campaigns: Iterable[Campaign]) -> None:
+        old = {route.campaign.id: route.loaded for route in self.routes.values()}
+        self._swap({c.arn: Route(c, None if c.is_ended else old.get(c.id)) for c in campaigns})
+        there = {route.campaign.id for route in self.routes.values()}
+        self._failures = {step: failure for step, failure in self._failures.items() if step.campaign_id in there}
+
+    def _settle_all(self) -> None:
+        for arn, route in self.routes.items():
+            if route.campaign.id not in self._settling and self._next_step(route) is not None:
+                task = asyncio.create_task(self._settle(arn))
+                self._settling[route.campaign.id] = task
+                task.add_done_callback(partial(self._settled, route.campaign.id))
+
+    def _settled(self, campaign_id: str, _: asyncio.Task[None]) -> None:
+        self._settling.pop(campaign_id, None)
+
+    async def _settle(self, arn: str) -> None:
+        """Take steps until the campaign serves what it should, or cannot."""
+        while (route := self.routes.get(arn)) is not None and (step := self._next_step(route)) is not None:
+            try:
+                recommender = await self._recommender(step.version)
+            except asyncio.CancelledError:
+                raise
+            except Exception as failure:  # noqa: BLE001 (whatever is wrong with one version must not end the others)
+                log.warning("campaign %s stays on what it has: %s", route.campaign.name, failure)
+                message = f"{type(failure).__name__}: {failure}"[:1000]
+                self._failures[step] = Failure(message, monotonic() + RETRY_SECONDS)
+            else:
+                self._serve(arn, step, recommender)
+            self.changed.set()
+
+    def _serve(self, arn: str, step: Step, recommender: Recommender) -> None:
+        route = self.routes.get(arn)
+        if route is None or step.version is None or step not in set(_steps(route)):
+            self._swap(self.routes)  # the campaign was deleted, or wants something else by now
+            return
+        self._failures.pop(step, None)
+        self._swap({**self.routes, arn: Route(route.campaign, Loaded(step.version, step.deployment_id, recommender))})
+        log.info("campaign %s serves solution version %s", route.campaign.name, step.version.arn)
+
+    def _next_step(self, route: Route) -> Step | None:
+        for step in _steps(route):
+            failure = self._failures.get(step)
+            # Only what was accepted once is tried again: a failed update has been answered as failed.
+            again = route.loaded is None and route.campaign.is_active
+            if failure is None or (again and monotonic() >= failure.retry_at):
+                return step
+        return None
+
+    def _why_not(self, campaign: Campaign) -> str:
+        return "".join(
+            f" {failure.message}" for step, failure in self._failures.items() if step.campaign_id == campaign.id
+        )
+
+    async def _recommender(self, version: Version | None) -> Recommender:
+        if version is None:
+            raise LookupError("the solution version does not exist any more")
+        task = self._versions.get(version.id)
+        if task is None:
+            task = asyncio.create_task(asyncio.to_thread(self._load, version, self._stop))
+            self._versions[version.id] = task
+        try:
+            return await asyncio.shield(task)
+        except Exception:
+            if self._versions.get(version.id) is task:
+                del self._versions[version.id]
+            raise
+
+    def _swap(self, routes: dict[str, Route]) -> None:
+        self.routes = routes
+        used = {route.loaded.version.id for route in routes.values() if route.loaded}
+        for version_id in [key for key, task in self._versions.items() if task.done() and key not in used]:
+            del self._versions[version_id]
+
+    async def _wait_for(self, campaign: Campaign) -> None:
+        task = self._settling.get(campaign.id)
+        if task is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(task), LOAD_PATIENCE)
+
+
+def _steps(route: Route) -> Iterator[Step]:
+    """What may be served next, best first; nothing when the campaign serves what it should."""
+    campaign, loaded = route.campaign, route.loaded
+    if campaign.is_ended:
+        return
+    # After a restart what was answering comes first; an update that is still under way comes after it.
+    restarted = loaded is None and campaign.is_active and campaign.serving != campaign.wanted
+    undone = not campaign.wants_change and (loaded is None or loaded.version != campaign.serving)
+    if campaign.serving and (restarted or undone):
+        yield Step(campaign.id, "", campaign.serving)
+    is_new = loaded is None or loaded.deployment_id != campaign.deployment_id
+    if campaign.wants_change and campaign.deployment_id and is_new:
+        yield Step(campaign.id, campaign.deployment_id, campaign.wanted)

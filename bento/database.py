@@ -1,0 +1,84 @@
+"""The runtime's way to PostgreSQL: a few connections per worker that come back by themselves.
+
+A request must not fail because the server was restarted between two requests, and must not wait for one that is gone.
+So a statement whose connection turns out to be cut is tried again on another (every statement here is harmless to
+repeat), and after `PATIENCE` seconds the caller gets ServiceUnavailable, which AWS's clients retry.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from time import monotonic
+from typing import Any
+
+from psycopg import AsyncConnection, OperationalError, errors
+from psycopg_pool import AsyncConnectionPool
+
+from pipelines.aws.errors import ServiceUnavailable
+
+PATIENCE = 2.0
+"""Seconds that one statement may take in all, waiting for a connection included."""
+CONNECTIONS = 6
+
+Row = tuple[Any, ...]
+Parameters = Mapping[str, Any]
+
+# Before the first migration, and while the store is emptied.
+_NOT_THERE = (errors.UndefinedTable, errors.InvalidSchemaName)
+
+_CONFIGURE = """
+SELECT set_config('statement_timeout', %(timeout)s, false),
+       set_config('synchronous_commit',
+                  CASE WHEN current_setting('synchronous_commit') IN ('off', 'local') THEN 'on'
+                       ELSE current_setting('synchronous_commit') END, false)
+"""
+
+
+class Database:
+    """Statements of one worker; each is a transaction of its own."""
+
+    def __init__(self, url: str, connections: int = CONNECTIONS) -> None:
+        self._pool: AsyncConnectionPool[AsyncConnection[Row]] = AsyncConnectionPool(
+            re.sub(r"^postgresql\+\w+://", "postgresql://", url),
+            kwargs={"autocommit": True, "connect_timeout": 2, "application_name": "openpersonalize-runtime"},
+            configure=_configure,
+            min_size=2,
+            max_size=connections,
+            # Give up soon, so that the next statement tries afresh instead of waiting for the pool's back-off.
+            reconnect_timeout=0.5,
+            open=False,
+            name="runtime",
+        )
+
+    async def open(self) -> None:
+        """Start connecting; returns at once whether the server is there or not."""
+        await self._pool.open(wait=False)
+
+    async def close(self) -> None:
+        await self._pool.close(timeout=2)
+
+    async def rows(self, statement: str, parameters: Parameters | None = None) -> list[Row]:
+        """Run a statement that answers rows, committed when this returns; raises ServiceUnavailable."""
+        deadline = monotonic() + PATIENCE
+        while True:
+            connection = None
+            try:
+                async with self._pool.connection(timeout=max(deadline - monotonic(), 0.01)) as connection:
+                    cursor = await connection.execute(statement, parameters)
+                    return await cursor.fetchall()
+            except OperationalError as failure:
+                cut = connection is not None and connection.closed
+                if not cut or monotonic() >= deadline:
+                    raise _unavailable(failure) from failure
+            except _NOT_THERE as failure:
+                raise _unavailable(failure) from failure
+
+
+async def _configure(connection: AsyncConnection[Row]) -> None:
+    # An event is on disk before PutEvents answers, whatever the database's default is.
+    await connection.execute(_CONFIGURE, {"timeout": f"{int(PATIENCE * 1000)}ms"})
+
+
+def _unavailable(failure: Exception) -> ServiceUnavailable:
+    return ServiceUnavailable(f"The database does not answer just now, try again: {type(failure).__name__}.")

@@ -1,0 +1,106 @@
+"""Which campaigns exist and what each is to serve: as the registry says, read in one statement.
+
+Polled five times a second by every worker, so the first look is a narrow one (`fingerprint`), and only what differs is
+read in full.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bento.database import Database, Row
+
+ACTIVE = "ACTIVE"
+CREATE_FAILED = "CREATE FAILED"
+_ENDED = frozenset({CREATE_FAILED, "DELETE PENDING", "DELETE IN_PROGRESS"})
+
+_FINGERPRINT = """
+SELECT id, status, internal #>> '{deployment,id}', doc ->> 'solutionVersionArn',
+       doc #>> '{latestCampaignUpdate,status}'
+FROM openpersonalize.resources WHERE kind = 'Campaign' ORDER BY id
+"""
+
+# `wanted` is the version of internal.deployment, `serving` that of the describe answer.
+_CAMPAIGNS = """
+SELECT c.id, c.arn, c.name, c.status, c.group_id,
+       c.internal #>> '{deployment,id}', c.doc #>> '{latestCampaignUpdate,status}',
+       wanted.id, wanted.parent_id, wanted.arn, wanted.internal ->> 'event_cutoff',
+       serving.id, serving.parent_id, serving.arn, serving.internal ->> 'event_cutoff'
+FROM openpersonalize.resources c
+LEFT JOIN openpersonalize.resources wanted
+       ON wanted.id = c.internal #>> '{deployment,solution_version_id}' AND wanted.kind = 'SolutionVersion'
+LEFT JOIN openpersonalize.resources serving
+       ON serving.arn = c.doc ->> 'solutionVersionArn' AND serving.kind = 'SolutionVersion'
+WHERE c.kind = 'Campaign'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A solution version as far as serving it needs."""
+
+    id: str
+    solution_id: str
+    arn: str
+    event_cutoff: int
+    """Streamed events up to this id are in the version's training; only later ones are read per request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """A campaign's row."""
+
+    id: str
+    arn: str
+    name: str
+    status: str
+    group_id: str
+    deployment_id: str
+    """What was asked for last; workers report it once they serve it. Empty: nothing was asked for."""
+    update_failed: bool
+    wanted: Version | None
+    serving: Version | None
+
+    @property
+    def is_active(self) -> bool:
+        return self.status == ACTIVE
+
+    @property
+    def is_ended(self) -> bool:
+        """Nothing is to be loaded for it any more."""
+        return self.status in _ENDED
+
+    @property
+    def wants_change(self) -> bool:
+        """Whether the wanted deployment is still to be served: a failed update goes back to what was serving."""
+        return not (self.update_failed and self.wanted != self.serving)
+
+
+async def fingerprint(database: Database) -> list[Row]:
+    """Something that differs whenever `campaigns` would."""
+    return await database.rows(_FINGERPRINT)
+
+
+async def campaigns(database: Database) -> list[Campaign]:
+    """All campaigns, in any state."""
+    return [_campaign(row) for row in await database.rows(_CAMPAIGNS)]
+
+
+def _campaign(row: Row) -> Campaign:
+    return Campaign(
+        id=row[0],
+        arn=row[1],
+        name=row[2],
+        status=row[3],
+        group_id=row[4],
+        deployment_id=row[5] or "",
+        update_failed=row[6] == CREATE_FAILED,
+        wanted=_version(row[7:11]),
+        serving=_version(row[11:15]),
+    )
+
+
+def _version(columns: Row) -> Version | None:
+    if columns[0] is None:
+        return None
+    return Version(id=columns[0], solution_id=columns[1], arn=columns[2], event_cutoff=int(columns[3] or 0))

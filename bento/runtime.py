@@ -1,0 +1,144 @@
+"""One worker of the runtime, from the first connection to the last: what it consists of and in which order it starts.
+
+Database          a few connections to PostgreSQL
+Campaigns         what is served here, following the registry
+Worker            heartbeat and reports to the registry
+EventLog          PutEvents
+Recommendations   GetRecommendations, GetPersonalizedRanking
+Served            what was answered, written behind
+Metrics           counters
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+from bento import not_yet
+from bento.campaigns import Campaigns
+from bento.database import Database
+from bento.deployments import Version
+from bento.events import EventLog
+from bento.recommendations import Recommendations
+from bento.served import Served
+from bento.worker import Worker
+from pipelines.aws.errors import ServiceUnavailable
+from pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from pipelines.serving.recommender import Recommender
+
+NO_CAMPAIGN = "-"
+"""The label of a request that is for no campaign that exists."""
+START_PATIENCE = 30.0
+"""Longest that a starting worker keeps from answering while it loads; the others answer meanwhile."""
+
+log = logging.getLogger("openpersonalize.runtime")
+
+
+class Runtime:
+    """An open worker; made inside its event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        from bento.metrics import Metrics
+
+        self.access_keys: Mapping[str, str] = settings.access_keys
+        self.region = settings.region
+        self.metrics = Metrics()
+        self._database = Database(settings.database_url)
+        self._campaigns = Campaigns(self._database, lambda version, stop: load(settings, version, stop))
+        self._worker = Worker(self._database, self._campaigns, self._count_campaigns)
+        self._served = Served(self._database, self.metrics.dropped)
+        self._events = EventLog(self._database)
+        self._recommendations = Recommendations(self._database, self._campaigns, self._served)
+        self._started = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def open(self) -> None:
+        """Connect, load what is being served, start what runs beside the requests.
+
+        Without the database it opens all the same, not ready: requests are told to come again until it is there.
+        """
+        await self._database.open()
+        try:
+            await self._start()
+        except ServiceUnavailable as failure:
+            log.warning("started without the database: %s", failure.message)
+        for run in (self._campaigns.poll, self._worker.run, self._served.run):
+            self._tasks.append(asyncio.create_task(_keep_running(run)))
+
+    async def close(self) -> None:
+        """Write what is still to be written and sign off."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._campaigns.close()
+        self._recommendations.close()
+        try:
+            await self._served.flush()
+        except ServiceUnavailable as failure:
+            log.warning("the last answers are not recorded: %s", failure.message)
+        await self._worker.leave()
+        await self._database.close()
+
+    async def is_ready(self) -> bool:
+        """Whether the registry has been read once and the database answers now."""
+        try:
+            if not self._started:
+                await self._start()
+            await self._database.rows("SELECT 1")
+        except ServiceUnavailable:
+            return False
+        return True
+
+    async def operate(self, operation: str, call: dict[str, Any], request_id: str, now: float) -> dict[str, Any] | None:
+        """Answer one well-formed request; raises AwsError."""
+        match operation:
+            case "GetRecommendations":
+                return await self._recommendations.recommend(call, request_id, now)
+            case "GetPersonalizedRanking":
+                return await self._recommendations.rank(call, request_id, now)
+            case "PutEvents":
+                self.metrics.events(await self._events.put(call, now))
+            case "GetActionRecommendations":
+                await not_yet.recommend_actions(self._campaigns, call)
+            case "PutActionInteractions":
+                await not_yet.put_action_interactions(call)
+            case _:
+                await not_yet.put_records(self._database, operation, call)
+        return None
+
+    def campaign_label(self, arn: str | None) -> str:
+        """The campaign's name, if it exists, for log lines and counters."""
+        return (self._campaigns.name_of(arn) if arn else None) or NO_CAMPAIGN
+
+    async def _start(self) -> None:
+        await self._worker.enter()
+        await self._campaigns.start(START_PATIENCE)
+        self._started = True
+
+    def _count_campaigns(self) -> None:
+        self.metrics.loaded(self._campaigns.loaded_count)
+
+
+def load(settings: Settings, version: Version, stop: Event) -> Recommender:
+    """A version's reader, with every page touched that the first request needs; runs in a thread."""
+    from pipelines.serving import local
+    from pipelines.serving.artefact import Artefact
+    from pipelines.serving.recommender import Recommender
+
+    recommender = Recommender(Artefact.open(local.fetch(settings, version.solution_id, version.id, stop)))
+    recommender.recommend("", [], 25)
+    return recommender
+
+
+async def _keep_running(run: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            await run()
+        except Exception:  # a defect in one loop must not leave the worker deaf without a word
+            log.exception("%s failed and starts again", getattr(run, "__qualname__", run))
+            await asyncio.sleep(1)

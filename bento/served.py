@@ -1,0 +1,88 @@
+"""What was answered under which recommendationId, written behind the answers.
+
+Implicit impressions, tracing and A/B read it. A request never waits for it and never fails by it: rows are gathered
+in memory for at most a second or `BATCH_ROWS`, and dropped, counted, when the database falls too far behind. Losing the
+last second in a crash is allowed. The reconciler makes the table's hourly partitions and drops old ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import islice
+from typing import Any
+
+import orjson
+import psycopg
+
+from bento.database import Database
+from pipelines.aws.errors import ServiceUnavailable
+
+FLUSH_SECONDS = 1.0
+BATCH_ROWS = 100
+MOST_ROWS = 20_000
+"""About half a minute of the most that one account may ask for."""
+
+_WRITE = """
+INSERT INTO openpersonalize.served
+       (served_at, recommendation_id, campaign_id, solution_version_id, user_id, items, request_id)
+SELECT to_timestamp(served_at), recommendation_id, campaign_id, solution_version_id, user_id, items, request_id
+FROM jsonb_to_recordset(%(rows)s::jsonb)
+  AS r(served_at double precision, recommendation_id text, campaign_id text, solution_version_id text,
+       user_id text, items text[], request_id text)
+ON CONFLICT DO NOTHING
+RETURNING 1
+"""
+
+log = logging.getLogger("openpersonalize.served")
+
+
+class Served:
+    """The rows that are still to be written."""
+
+    def __init__(self, database: Database, on_dropped: Callable[[int], None]) -> None:
+        self._database = database
+        self._on_dropped = on_dropped
+        self._rows: deque[dict[str, Any]] = deque()
+        self._full = asyncio.Event()
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Remember one answer; the columns are those of the table, `served_at` in epoch seconds."""
+        if len(self._rows) >= MOST_ROWS:
+            self._on_dropped(1)
+            return
+        self._rows.append(row)
+        if len(self._rows) >= BATCH_ROWS:
+            self._full.set()
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        reachable = True
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._full.wait(), FLUSH_SECONDS)
+            self._full.clear()
+            try:
+                await self.flush()
+            except ServiceUnavailable as failure:
+                if reachable:
+                    log.warning("what is served is not written for now: %s", failure.message)
+                reachable = False
+                await asyncio.sleep(FLUSH_SECONDS)
+            else:
+                reachable = True
+
+    async def flush(self) -> None:
+        """Write what there is; raises ServiceUnavailable and keeps the rows."""
+        while self._rows:
+            batch = list(islice(self._rows, BATCH_ROWS))
+            try:
+                await self._database.rows(_WRITE, {"rows": orjson.dumps(batch).decode()})
+            except psycopg.Error as failure:
+                log.warning("%d answers are not recorded: %s", len(batch), failure)
+                self._on_dropped(len(batch))
+            for _ in batch:
+                self._rows.popleft()

@@ -8,7 +8,7 @@ locks it too, so neither overlooks the other.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -151,6 +151,7 @@ def update(
     failure_reason: str | _Unset | None = UNSET,
     doc: Mapping[str, Any] | None = None,
     internal: Mapping[str, Any] | None = None,
+    parent_id: str | None = None,
     touch: bool = True,
 ) -> Resource:
     """Change what is given; `doc` and `internal` are merged at their top level. Raises ResourceNotFound.
@@ -166,6 +167,8 @@ def update(
         values["doc"] = resources.c.doc.op("||")(cast(dict(doc), JSONB))
     if internal is not None:
         values["internal"] = resources.c.internal.op("||")(cast(dict(internal), JSONB))
+    if parent_id is not None:
+        values["parent_id"] = parent_id
     if touch:
         values["updated_at"] = func.now()
     row = None
@@ -196,14 +199,21 @@ def in_group(conn: Connection, group_id: str, kind: str | None = None) -> list[R
     return _all(conn, query if kind is None else query.where(resources.c.kind == kind))
 
 
+def release_schema(conn: Connection, schema_id: str) -> None:
+    """Let go of a schema the datasets that are being deleted, so that it can be deleted before they are gone."""
+    deleting = resources.c.status.in_(DELETING)
+    conn.execute(sql_update(resources).where(resources.c.schema_id == schema_id, deleting).values(schema_id=None))
+
+
 def uses_of_schema(conn: Connection, schema_id: str) -> list[Resource]:
     """The datasets that refer to a schema."""
     return _all(conn, select(resources).where(resources.c.schema_id == schema_id))
 
 
-def count(conn: Connection, kind: str, statuses: Sequence[str]) -> int:
-    """How many resources of a kind are in one of the states."""
-    query = select(func.count()).where(resources.c.kind == kind, resources.c.status.in_(statuses))
+def count_unfinished(conn: Connection, kind: str) -> int:
+    """How many resources of a kind are being made; who counts waits for others who count, until their commit."""
+    conn.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"openpersonalize:count:{kind}"))))
+    query = select(func.count()).where(resources.c.kind == kind, resources.c.status.in_(UNFINISHED))
     return conn.execute(query).scalar_one()
 
 
@@ -252,8 +262,13 @@ def wish(conn: Connection, resource: Resource, dag_id: str, conf: Mapping[str, A
     standard = {"resource_id": resource.id, "resource_arn": resource.arn, "request_id": resource.request_id}
     row = {"resource_id": resource.id, "dag_id": dag_id, "run_id": run_id, "conf": {**standard, **(conf or {})}}
     conn.execute(pg_insert(outbox).values(row).on_conflict_do_nothing(index_elements=[outbox.c.run_id]))
-    conn.execute(text(f"NOTIFY {NOTIFY_CHANNEL}"))
+    wake_reconciler(conn)
     return run_id
+
+
+def wake_reconciler(conn: Connection) -> None:
+    """Tell the reconciler, when this transaction commits, that there is something to do."""
+    conn.execute(text(f"NOTIFY {NOTIFY_CHANNEL}"))
 
 
 def _all(conn: Connection, query: Select[Any]) -> list[Resource]:

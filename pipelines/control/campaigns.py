@@ -1,0 +1,129 @@
+"""Campaigns: which version is served, and how.
+
+What is wanted stands in `internal.deployment`; the runtime's workers load it and report, and when all have, the
+reconciler makes it what `doc` says is served. So an update that fails leaves the old deployment serving.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipelines.aws import arns
+from pipelines.aws.errors import InvalidInput, ResourceInUse
+from pipelines.control import lookup, views
+from pipelines.control.context import Context, Given
+from pipelines.control.creation import create
+from pipelines.control.recipes import require_recipe
+from pipelines.control.solution_config import check_number
+from pipelines.control.solution_versions import resolve
+from pipelines.control.unavailable import refuse_unavailable
+from pipelines.registry import store
+from pipelines.registry.store import Resource
+
+describe = views.describing("Campaign")
+list_all = views.listing("Campaign", "campaigns", within="Solution")
+delete = views.deleting("Campaign", lambda _context, _campaign: ())
+
+
+def create_campaign(context: Context, given: Given) -> Given:
+    """CREATE PENDING until every worker of the runtime serves it."""
+    asked = given["solutionVersionArn"]
+    version = resolve(context, asked)
+    config = given.get("campaignConfig", {})
+    _check_config(config, asked, version)
+    deployment = _deployment(version, config, given.get("minProvisionedTPS", 1))
+    solution = lookup.require(context, "Solution", version.doc["solutionArn"])
+    made = create(
+        context,
+        "Campaign",
+        given,
+        status=store.CREATE_PENDING,
+        group=lookup.group_of(context, version),
+        parent=solution,
+        doc=_served(deployment),
+        internal={"deployment": deployment},
+    )
+    store.wake_reconciler(context.conn)
+    return {"campaignArn": made.arn}
+
+
+def update_campaign(context: Context, given: Given) -> Given:
+    """The old deployment serves until the new one is ACTIVE; raises ResourceInUse while another update runs."""
+    campaign = lookup.lock(context, "Campaign", given["campaignArn"])
+    update = campaign.doc.get("latestCampaignUpdate", {})
+    if campaign.status not in (store.ACTIVE, store.CREATE_FAILED):
+        raise ResourceInUse(f"{campaign.arn} is {campaign.status}; it must be ACTIVE or CREATE FAILED.")
+    if update.get("status") in store.UNFINISHED:
+        raise ResourceInUse(f"{campaign.arn} is being updated: {update['status']}.")
+    config = given.get("campaignConfig", campaign.doc.get("campaignConfig", {}))
+    asked = given.get("solutionVersionArn") or _still(campaign, config)
+    version = resolve(context, asked)
+    _check_config(config, asked, version)
+    if version.group_id != campaign.group_id:
+        raise InvalidInput("solutionVersionArn: the version belongs to another dataset group than the campaign.")
+    deployment = _deployment(version, config, given.get("minProvisionedTPS", campaign.doc["minProvisionedTPS"]))
+    now = round(context.now.timestamp(), 3)
+    latest = {
+        **_served(deployment),
+        "status": store.CREATE_PENDING,
+        "creationDateTime": now,
+        "lastUpdatedDateTime": now,
+    }
+    store.update(
+        context.conn,
+        campaign.id,
+        doc={"latestCampaignUpdate": latest},
+        internal={"deployment": deployment},
+        parent_id=version.parent_id,
+    )
+    store.wake_reconciler(context.conn)
+    return {"campaignArn": campaign.arn}
+
+
+def _still(campaign: Resource, config: Given) -> str:
+    """What an update without solutionVersionArn asks for: the version served, or the newest if it shall follow."""
+    served: str = campaign.doc["solutionVersionArn"]
+    return f"{served.rpartition('/')[0]}/{arns.LATEST}" if config.get("syncWithLatestSolutionVersion") else served
+
+
+def _deployment(version: Resource, config: Given, least_tps: int) -> dict[str, Any]:
+    """What the runtime's workers load."""
+    return {
+        "id": store.new_id(),
+        "solution_version_id": version.id,
+        "solution_version_arn": version.arn,
+        "bento": version.internal.get("bento", f"solution-{version.parent_id}:{version.id}"),
+        "config": config,
+        "minProvisionedTPS": least_tps,
+    }
+
+
+def _served(deployment: dict[str, Any]) -> Given:
+    """The describe answer's members of a deployment."""
+    return {
+        "solutionVersionArn": deployment["solution_version_arn"],
+        "minProvisionedTPS": deployment["minProvisionedTPS"],
+        "campaignConfig": deployment["config"],
+    }
+
+
+def _check_config(config: Given, asked: str, version: Resource) -> None:
+    """Raise InvalidInput for what this version cannot be served with."""
+    if require_recipe(version.doc["recipeArn"]).recipe_type == "USER_SEGMENTATION":
+        raise InvalidInput("solutionVersionArn: a version of a USER_SEGMENTATION recipe cannot be deployed.")
+    if config.get("syncWithLatestSolutionVersion") and not arns.is_latest(asked):
+        raise InvalidInput(
+            "campaignConfig.syncWithLatestSolutionVersion: solutionVersionArn must be <solution ARN>/$LATEST."
+        )
+    refuse_unavailable(
+        "campaignConfig.",
+        enableMetadataWithRecommendations=config.get("enableMetadataWithRecommendations"),
+        rankingInfluence=config.get("rankingInfluence"),
+    )
+    exploration = config.get("itemExplorationConfig", {})
+    limits = {"explorationWeight": (0.0, 1.0), "explorationItemAgeCutOff": (0.0, 36500.0)}
+    for name, value in exploration.items():
+        member = f"campaignConfig.itemExplorationConfig.{name}"
+        if name not in limits:
+            raise InvalidInput(f"{member}: unknown; known: {', '.join(limits)}.")
+        check_number(member, value, *limits[name])

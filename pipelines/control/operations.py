@@ -1,0 +1,65 @@
+"""The operations there are, by name. Another one is a function and a line here; the service model does the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pipelines.aws import models
+from pipelines.aws.errors import CONTROL, UnknownOperation
+from pipelines.control import (
+    campaigns,
+    dataset_groups,
+    datasets,
+    event_trackers,
+    import_jobs,
+    recipes,
+    schemas,
+    solution_versions,
+    solutions,
+)
+from pipelines.control.context import Context, Given, Operation
+
+OPERATIONS: Mapping[str, Operation] = {
+    "ListRecipes": recipes.list_recipes,
+    "DescribeRecipe": recipes.describe_recipe,
+    "CreateSchema": schemas.create_schema,
+    "DescribeSchema": schemas.describe,
+    "ListSchemas": schemas.list_all,
+    "DeleteSchema": schemas.delete_schema,
+    "CreateDatasetGroup": dataset_groups.create_dataset_group,
+    "DescribeDatasetGroup": dataset_groups.describe,
+    "ListDatasetGroups": dataset_groups.list_all,
+    "DeleteDatasetGroup": dataset_groups.delete,
+    "CreateDataset": datasets.create_dataset,
+    "DescribeDataset": datasets.describe,
+    "ListDatasets": datasets.list_all,
+    "DeleteDataset": datasets.delete_dataset,
+    "CreateDatasetImportJob": import_jobs.create_dataset_import_job,
+    "DescribeDatasetImportJob": import_jobs.describe,
+    "ListDatasetImportJobs": import_jobs.list_all,
+    "CreateSolution": solutions.create_solution,
+    "DescribeSolution": solutions.describe_solution,
+    "ListSolutions": solutions.list_all,
+    "DeleteSolution": solutions.delete,
+    "CreateSolutionVersion": solution_versions.create_solution_version,
+    "DescribeSolutionVersion": solution_versions.describe,
+    "ListSolutionVersions": solution_versions.list_solution_versions,
+    "GetSolutionMetrics": solution_versions.get_solution_metrics,
+    "CreateCampaign": campaigns.create_campaign,
+    "DescribeCampaign": campaigns.describe,
+    "ListCampaigns": campaigns.list_all,
+    "UpdateCampaign": campaigns.update_campaign,
+    "DeleteCampaign": campaigns.delete,
+    "CreateEventTracker": event_trackers.create_event_tracker,
+    "DescribeEventTracker": event_trackers.describe,
+    "ListEventTrackers": event_trackers.list_all,
+    "DeleteEventTracker": event_trackers.delete,
+}
+
+
+def run(context: Context, operation: str, given: Given) -> Given:
+    """The answer of an operation to a checked request, projected; raises what the operation raises."""
+    function = OPERATIONS.get(operation)
+    if function is None:
+        raise UnknownOperation(f"{operation} is not available yet.")
+    return models.shape_output(CONTROL, operation, function(context, given))

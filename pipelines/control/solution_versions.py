@@ -1,0 +1,102 @@
+"""Solution versions: each is one training; DAG `solution_version` does the work."""
+
+from __future__ import annotations
+
+import secrets
+
+from pipelines.aws import arns
+from pipelines.aws.errors import InvalidInput, ResourceAlreadyExists, ResourceInUse
+from pipelines.control import lookup, views
+from pipelines.control.context import Context, Given
+from pipelines.control.creation import check_limit, create, members
+from pipelines.control.recipes import require_recipe
+from pipelines.registry import store
+from pipelines.registry.store import Resource
+
+DAG_ID = "solution_version"
+MAX_UNFINISHED = 20
+MAX_NAME = 63
+
+describe = views.describing("SolutionVersion")
+_list_any = views.listing("SolutionVersion", "solutionVersions", within="Solution")
+
+
+def create_solution_version(context: Context, given: Given) -> Given:
+    """Always a new one; several train at once. Raises InvalidInput, ResourceInUse, LimitExceeded."""
+    solution = lookup.lock_active(context, "Solution", given["solutionArn"])
+    group = lookup.group_of(context, solution)
+    _check_trainable(context, solution, given.get("trainingMode", "FULL"))
+    _refuse_taken_name(context, solution, given.get("name"))
+    hexadecimal = secrets.token_hex(4)
+    described = ("performHPO", "performAutoML", "performIncrementalUpdate", "recipeArn", "eventType", "solutionConfig")
+    version = create(
+        context,
+        "SolutionVersion",
+        given,
+        status=store.CREATE_PENDING,
+        name=given.get("name") or f"{solution.name[: MAX_NAME - 9]}/{hexadecimal}",
+        arn_parts=(solution.name, hexadecimal),
+        group=group,
+        parent=solution,
+        doc={
+            **members(solution.doc, *described),
+            "solutionArn": solution.arn,
+            "datasetGroupArn": group.arn,
+            "trainingMode": "FULL",
+            "trainingType": "MANUAL",
+        },
+    )
+    check_limit(context, "SolutionVersion", MAX_UNFINISHED)
+    store.wish(context.conn, version, DAG_ID)
+    return {"solutionVersionArn": version.arn}
+
+
+def _check_trainable(context: Context, solution: Resource, mode: str) -> None:
+    """AUTOTRAIN is trained like FULL."""
+    if mode == "UPDATE":
+        raise InvalidInput("not available yet: trainingMode UPDATE; use FULL.")
+    recipe = require_recipe(solution.doc["recipeArn"])
+    if not recipe.trainable:
+        raise InvalidInput(f"not available yet: training {recipe.name}, the recipe of {solution.arn}.")
+    datasets = store.in_group(context.conn, solution.group_id or "", "Dataset")
+    if not any(d.doc["datasetType"] == "INTERACTIONS" and d.status == store.ACTIVE for d in datasets):
+        raise InvalidInput("The dataset group has no Interactions dataset; create one, then import or stream events.")
+
+
+def _refuse_taken_name(context: Context, solution: Resource, name: str | None) -> None:
+    if any(version.name == name for version in store.children(context.conn, solution.id, "SolutionVersion")):
+        raise ResourceAlreadyExists(f"{solution.arn} already has a solution version named {name}.")
+
+
+def list_solution_versions(context: Context, given: Given) -> Given:
+    """Alone among the lists it raises ResourceNotFound for the ARN that narrows it."""
+    if "solutionArn" in given:
+        lookup.require(context, "Solution", given["solutionArn"])
+    return _list_any(context, given)
+
+
+def get_solution_metrics(context: Context, given: Given) -> Given:
+    """The hold-out metrics; raises ResourceInUse until the training has ended."""
+    version = lookup.require(context, "SolutionVersion", given["solutionVersionArn"])
+    if version.status == store.CREATE_FAILED:
+        raise InvalidInput(f"{version.arn} has no metrics: its training failed: {version.failure_reason}")
+    if version.status != store.ACTIVE:
+        raise ResourceInUse(f"{version.arn} is {version.status}; metrics are there once it is ACTIVE.")
+    return {"solutionVersionArn": version.arn, "metrics": version.internal.get("metrics", {})}
+
+
+def resolve(context: Context, arn: str) -> Resource:
+    """The ACTIVE version that a campaign's solutionVersionArn names, its solution locked.
+
+    `<solution ARN>/$LATEST` is the newest ACTIVE one. Raises ResourceNotFound, ResourceInUse, InvalidInput.
+    """
+    if arns.is_latest(arn):
+        solution = lookup.lock_active(context, "Solution", arn.removesuffix("/" + arns.LATEST))
+        versions = store.children(context.conn, solution.id, "SolutionVersion")
+        active = [version for version in versions if version.status == store.ACTIVE]
+        if not active:
+            raise InvalidInput(f"solutionVersionArn: {solution.arn} has no version that is ACTIVE.")
+        return active[-1]
+    found = lookup.require(context, "SolutionVersion", arn)
+    lookup.lock_active(context, "Solution", found.doc["solutionArn"])
+    return lookup.lock_active(context, "SolutionVersion", arn)

@@ -25,6 +25,7 @@ import psutil
 
 from pipelines.platform.accounts import current_account
 from pipelines.platform.cluster import SOCKET_NAME, Cluster
+from pipelines.platform.processes import wait_gone
 
 USER = "openpersonalize"
 DATABASE = "openpersonalize"
@@ -162,7 +163,7 @@ class EmbeddedPostgres:
                 ended.append(process.pid)
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.send_signal(sign)
-            psutil.wait_procs(left, timeout=wait)
+            wait_gone(left, wait)
         if not list(self._processes()):
             (self.cluster.data / "postmaster.pid").unlink(missing_ok=True)
             for name in (SOCKET_NAME, SOCKET_NAME + ".lock"):

@@ -12,6 +12,7 @@ import ctypes
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -68,8 +69,8 @@ def descendants(pid: int) -> list[psutil.Process]:
     return []
 
 
-def end_session_of(leader: ProcessIdentity, patience: float) -> list[int]:
-    """End what is left of the session that `leader` led, and everything below it. Returns the pids.
+def session_remains(leader: ProcessIdentity) -> list[psutil.Process]:
+    """What is left of the session that `leader` led, and everything below it; never this process.
 
     While a member lives the kernel gives the number to nobody else; but once all are gone it may, so a living
     process under the leader's pid with another start time means that nothing of ours is left.
@@ -82,20 +83,42 @@ def end_session_of(leader: ProcessIdentity, patience: float) -> list[int]:
     found = {process.pid: process for process in session_members(leader.pid)}
     for process in list(found.values()):
         found.update({child.pid: child for child in descendants(process.pid)})
-    end(found.values(), patience)
-    return sorted(found)
+    return list(found.values())
 
 
-def end(processes: Iterable[psutil.Process], patience: float) -> None:
-    """SIGTERM, then SIGKILL for what still lives after `patience` seconds."""
+def end(processes: Iterable[psutil.Process], patience: float) -> list[int]:
+    """SIGTERM, then SIGKILL for what still lives after `patience` seconds. Returns the pids."""
     left = list(processes)
+    pids = sorted({process.pid for process in left})
     for sign, wait in ((signal.SIGTERM, patience), (signal.SIGKILL, 5.0)):
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(sign)
-        _, left = psutil.wait_procs(left, timeout=wait)
+        left = wait_gone(left, wait)
         if not left:
-            return
+            break
+    return pids
+
+
+def wait_gone(processes: Iterable[psutil.Process], timeout: float) -> list[psutil.Process]:
+    """Wait until they are dead, at most `timeout` seconds; returns those that are not.
+
+    A dead child of ours stays a zombie: psutil's own wait would take its exit status away from whoever watches it.
+    """
+    deadline = time.monotonic() + timeout
+    left = list(processes)
+    while True:
+        left = [process for process in left if _lives(process)]
+        if not left or time.monotonic() >= deadline:
+            return left
+        time.sleep(0.02)
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def die_with_parent(sign: signal.Signals) -> Callable[[], None] | None:
@@ -125,10 +148,7 @@ def adopt_orphans() -> None:
 
 
 def _living() -> Iterator[psutil.Process]:
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.status() != psutil.STATUS_ZOMBIE:
-                yield process
+    return (process for process in psutil.process_iter() if _lives(process))
 
 
 def _session(pid: int) -> int | None:

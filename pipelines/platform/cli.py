@@ -1,0 +1,178 @@
+"""The `openpersonalize` command."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pipelines.settings import Settings, SettingsError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Amazon Personalize on your own machines. OPENPERSONALIZE_HOME, OPENPERSONALIZE_CONTROL_PORT and "
+    "OPENPERSONALIZE_RUNTIME_PORT say which platform is meant.",
+)
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+START_TIMEOUT = 300.0
+
+
+@app.command()
+def up(timeout: Annotated[float, typer.Option(help="Seconds to wait until everything works.")] = START_TIMEOUT) -> None:
+    """Start the platform and wait until everything works. Harmless when it runs already."""
+    with _one_line_errors():
+        settings = Settings.from_env()
+        _up(settings, timeout)
+        _print_welcome(settings)
+
+
+@app.command()
+def down() -> None:
+    """Stop every process of the platform; the data stays."""
+    from pipelines.platform.lifecycle import stop
+
+    with _one_line_errors():
+        settings = Settings.from_env()
+        with console.status("stopping") if console.is_terminal else _quiet():
+            found = stop(settings)
+        console.print("stopped" if found else "nothing was running")
+
+
+@app.command()
+def status(json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """Show every process; exit code 0 only when all are healthy."""
+    from pipelines.platform.display import status_json, status_table
+    from pipelines.platform.health import all_healthy, observe
+    from pipelines.platform.state import running_state
+
+    with _one_line_errors():
+        state = running_state(Settings.from_env())
+    reports = observe(state) if state else []
+    if json:
+        sys.stdout.write(status_json(reports) + "\n")
+    elif state is None:
+        errors.print("the platform is not running: start it with `openpersonalize up`", markup=False)
+    else:
+        console.print(status_table(reports))
+    if not reports or not all_healthy(reports):
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo(
+    data: Annotated[Path | None, typer.Option(envvar="DATA", help="A folder or zip file with MovieLens-100K.")] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait until the platform works.")] = START_TIMEOUT,
+) -> None:
+    """Start the platform, then take MovieLens-100K from raw interactions to recommendations, with boto3 only."""
+    with _one_line_errors():
+        settings = _with_database(Settings.from_env())
+        _up(Settings.from_env(), timeout)
+        from pipelines.platform.demo import run
+
+        run(settings, console, data)
+
+
+@app.command()
+def reset(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete every resource, event and artefact of the running platform, in seconds; it goes on running."""
+    from pipelines.platform.reset import reset as empty_store
+    from pipelines.platform.state import running_state
+
+    with _one_line_errors():
+        settings = Settings.from_env()
+        if running_state(settings) is None:
+            _fail("the platform is not running: start it with `openpersonalize up`")
+        if not yes and not typer.confirm(f"Delete every resource, event and artefact of {settings.home}?"):
+            _fail("nothing was deleted; `openpersonalize reset --yes` does not ask")
+        begun = time.monotonic()
+        empty_store(_with_database(settings))
+        console.print(f"the store is empty ({time.monotonic() - begun:.1f} s)")
+
+
+@app.command()
+def logs(
+    name: Annotated[str, typer.Argument(help="A process, as `openpersonalize status` names it.")],
+    lines: Annotated[int, typer.Option("-n", "--lines", help="So many of the last lines.")] = 50,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with what is written from now on.")] = False,
+) -> None:
+    """Print the end of a process's log."""
+    from pipelines.platform.logfiles import follow_log, log_file, tail
+
+    with _one_line_errors():
+        settings = Settings.from_env()
+        path = log_file(settings.logs_dir, name)
+        if not path.exists() or "/" in name:
+            known = ", ".join(sorted(p.stem for p in settings.logs_dir.glob("*.log"))) or "none yet"
+            _fail(f"there is no log of {name!r} below {settings.logs_dir}; there are: {known}")
+        for line in tail(path, lines):
+            sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+        if follow:
+            for chunk in follow_log(path):
+                sys.stdout.write(chunk)
+                sys.stdout.flush()
+
+
+def _up(settings: Settings, timeout: float) -> None:
+    from pipelines.platform.display import StartDisplay
+    from pipelines.platform.lifecycle import start, wait_healthy
+
+    if not start(settings):
+        console.print("already running")
+    with StartDisplay(console, time.monotonic) as display:
+        wait_healthy(settings, timeout, display)
+
+
+def _print_welcome(settings: Settings) -> None:
+    from pipelines.platform.display import welcome
+
+    # Not through rich, which would wrap and colour what is meant to be pasted.
+    sys.stdout.write("\n" + welcome(settings) + "\n")
+
+
+def _with_database(settings: Settings) -> Settings:
+    from pipelines.platform.database import embedded_server, with_database
+
+    return with_database(settings, embedded_server(settings))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """What a person can act on is said in a sentence; anything else is a defect and keeps its traceback."""
+    from pipelines.platform.checks import CannotStart
+    from pipelines.platform.cluster import ClusterError
+    from pipelines.platform.lifecycle import DidNotStart
+    from pipelines.platform.reset import ResetError
+
+    try:
+        yield
+    except (SettingsError, CannotStart, ClusterError, DidNotStart, ResetError) as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _fail(message: str) -> None:
+    errors.print(message, markup=False, soft_wrap=True)
+    raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,59 @@
+"""Secrets of one platform: generated once, mode 0600 in a folder of mode 0700."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import string
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.platform.files import read_json, write_atomically, write_json
+from pipelines.settings import Settings
+
+ADMIN = "admin"
+_UPPER = string.ascii_uppercase + "234567"
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What Airflow's processes must agree on, and the password that a person signs in with."""
+
+    fernet_key: str
+    jwt_secret: str
+    api_secret_key: str
+    admin_password: str
+
+
+def passwords_file(settings: Settings) -> Path:
+    """Airflow's SimpleAuthManager reads it: `{"admin": "<password>"}`."""
+    return settings.secrets_dir / "airflow_passwords.json"
+
+
+def ensure_credentials(settings: Settings) -> Credentials:
+    """Read the secrets, generating what is not there yet."""
+    folder = settings.secrets_dir
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.chmod(0o700)
+    keys = read_json(folder / "airflow.json")
+    if not isinstance(keys, dict):
+        keys = {
+            "fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+            # HMAC-SHA512 signs the tokens: 64 bytes or more.
+            "jwt_secret": secrets.token_urlsafe(72),
+            "api_secret_key": secrets.token_urlsafe(48),
+        }
+        write_json(folder / "airflow.json", keys, mode=0o600)
+    passwords = read_json(passwords_file(settings))
+    if not isinstance(passwords, dict) or ADMIN not in passwords:
+        passwords = {ADMIN: secrets.token_urlsafe(12)}
+        write_json(passwords_file(settings), passwords, mode=0o600)
+    if not settings.given_access_keys and not settings.access_keys_file.exists():
+        write_atomically(settings.access_keys_file, _access_key_pair() + "\n", mode=0o600)
+    return Credentials(**keys, admin_password=passwords[ADMIN])
+
+
+def _access_key_pair() -> str:
+    """`ID:SECRET` in the form that AWS's own have, so that no client's check refuses it."""
+    key_id = "AKIA" + "".join(secrets.choice(_UPPER) for _ in range(16))
+    return f"{key_id}:{secrets.token_urlsafe(30)}"

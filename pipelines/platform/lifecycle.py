@@ -1,0 +1,125 @@
+"""Start a platform and wait until it works; stop it. What `openpersonalize up` and `down` do, without the display."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from pipelines.platform.bootstrap import BootstrapError, ensure_pool
+from pipelines.platform.checks import check_before_start, check_home
+from pipelines.platform.credentials import ensure_credentials
+from pipelines.platform.health import ProcessReport, all_healthy, observe
+from pipelines.platform.logfiles import log_file, tail
+from pipelines.platform.processes import ProcessIdentity
+from pipelines.platform.recovery import end_leftovers
+from pipelines.platform.source import source_root
+from pipelines.platform.state import PlatformState, locked, running_state
+from pipelines.settings import Settings
+
+Progress = Callable[[list[ProcessReport]], None]
+
+POLL_SECONDS = 0.5
+STOP_DEADLINE = 90.0
+
+
+class DidNotStart(Exception):
+    """Not everything got healthy in time; the message names what did not, with the end of its log."""
+
+
+def start(settings: Settings) -> bool:
+    """Start the supervisor unless one runs; says whether it did. Raises CannotStart, DidNotStart."""
+    check_home(settings)
+    with locked(settings.run_dir / "up.lock") as mine:
+        if not mine:
+            # Another `up` is at it: what it starts is what we would have started.
+            return False
+        if running_state(settings) is not None:
+            return False
+        end_leftovers(settings)
+        check_before_start(settings)
+        ensure_credentials(settings)
+        _spawn(settings)
+        return True
+
+
+def _spawn(settings: Settings) -> None:
+    """Start the supervisor detached from this terminal, and wait until it has said who it is."""
+    log = log_file(settings.logs_dir, "supervisor")
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipelines.platform.supervisor"],
+            cwd=source_root(),
+            env=os.environ | settings.to_env(),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + 60
+    while True:
+        state = running_state(settings)
+        if state is not None and state.supervisor.pid == process.pid:
+            return
+        code = process.poll()
+        if code is not None or time.monotonic() > deadline:
+            raise DidNotStart("the supervisor does not start:\n" + "\n".join(tail(log, 5)))
+        time.sleep(0.05)
+
+
+def wait_healthy(settings: Settings, timeout: float, progress: Progress) -> PlatformState:
+    """Wait until every process works and the pool is there; raises DidNotStart."""
+    deadline = time.monotonic() + timeout
+    problem = ""
+    reports: list[ProcessReport] = []
+    while time.monotonic() < deadline:
+        state = running_state(settings)
+        if state is None:
+            problem = "the supervisor is not running (another `openpersonalize down`?)"
+            time.sleep(POLL_SECONDS)
+            continue
+        reports = observe(state)
+        progress(reports)
+        if all_healthy(reports):
+            try:
+                ensure_pool(settings)
+                return state
+            except BootstrapError as error:
+                problem = str(error)
+        time.sleep(POLL_SECONDS)
+    raise DidNotStart(_explain(settings, timeout, reports, problem))
+
+
+def _explain(settings: Settings, timeout: float, reports: list[ProcessReport], problem: str) -> str:
+    lines = [f"not everything was healthy after {timeout:.0f} s"]
+    for report in reports:
+        # What waits for something else is not the cause.
+        if report.healthy or report.state == "waiting":
+            continue
+        lines.append(f"{report.name}: {report.state}, {report.restarts} restarts, {report.detail}")
+        lines += ["    " + line for line in tail(log_file(settings.logs_dir, report.name), 8)]
+    if problem:
+        lines.append(problem)
+    lines.append("See `openpersonalize status` and `openpersonalize logs NAME`; the platform goes on trying.")
+    return "\n".join(lines)
+
+
+def stop(settings: Settings) -> bool:
+    """Stop the platform in order, or end what a killed one left; says whether there was anything. Idempotent."""
+    state = running_state(settings)
+    if state is not None:
+        os.kill(state.supervisor.pid, signal.SIGTERM)
+        _wait_gone(state.supervisor)
+    left = end_leftovers(settings) if settings.home.exists() else []
+    return state is not None or bool(left)
+
+
+def _wait_gone(supervisor: ProcessIdentity) -> None:
+    deadline = time.monotonic() + STOP_DEADLINE
+    while supervisor.alive():
+        if time.monotonic() > deadline:
+            os.kill(supervisor.pid, signal.SIGKILL)
+        time.sleep(0.05)

@@ -27,6 +27,12 @@ NAME = "movielens-100k"
 PERSONALIZATION = "arn:aws:personalize:::recipe/aws-user-personalization"
 RANKING = "arn:aws:personalize:::recipe/aws-personalized-ranking"
 ROLE = "arn:aws:iam::{account}:role/openpersonalize-demo"
+USER = "36"
+"""A user with a short history, whom three events can move."""
+CANDIDATES = ["50", "100", "127", "185", "200", "258", "286", "294", "313", "328"]
+"""Films from all corners, for the re-ranking: Star Wars, Fargo, The Godfather, Psycho, The Shining, Contact, …"""
+WATCHED = ["200", "185", "219"]
+"""The Shining, Psycho, A Nightmare on Elm Street."""
 POLL_SECONDS = 0.5
 DEADLINE_SECONDS = 1800
 
@@ -212,42 +218,39 @@ def deploy(demo: Demo, versions: dict[str, str]) -> dict[str, str]:
 
 def recommend(demo: Demo, movielens: MovieLens, campaigns: dict[str, str]) -> dict[str, Any]:
     """One user's list, a re-ranking of it, three events, and both again; what demo.json and the screen show."""
-    user = movielens.example_user
     recommender, ranker = (campaigns[f"{NAME}-{suffix}"] for suffix in ("recommender", "ranker"))
     runtime = demo.clients.runtime
 
     def ask() -> list[dict[str, Any]]:
-        items: list[dict[str, Any]] = runtime.get_recommendations(campaignArn=recommender, userId=user, numResults=10)[
+        items: list[dict[str, Any]] = runtime.get_recommendations(campaignArn=recommender, userId=USER, numResults=10)[
             "itemList"
         ]
         return items
 
     def rank(items: list[str]) -> list[dict[str, Any]]:
         ranking: list[dict[str, Any]] = runtime.get_personalized_ranking(
-            campaignArn=ranker, userId=user, inputList=items
+            campaignArn=ranker, userId=USER, inputList=items
         )["personalizedRanking"]
         return ranking
 
     before = ask()
-    candidates = movielens.example_items
-    ranking_before = rank(candidates)
-    watched = movielens.example_events
+    ranking_before = rank(CANDIDATES)
     tracker = tracking_id(demo)
-    for item in watched:
+    for item in WATCHED:
         demo.clients.events.put_events(
             trackingId=tracker,
-            userId=user,
-            sessionId=f"demo-{user}",
+            userId=USER,
+            sessionId=f"demo-{USER}",
             eventList=[{"eventType": "watch", "itemId": item, "sentAt": int(time.time())}],
         )
-    after, ranking_after = ask(), rank(candidates)
-    views.side_by_side(demo.console, f"user {user}: recommendations", movielens, watched, before, after)
+    after, ranking_after = ask(), rank(CANDIDATES)
+    views.side_by_side(demo.console, f"user {USER}: recommendations", movielens, WATCHED, before, after)
     views.side_by_side(
-        demo.console, f"user {user}: ranking of a given list", movielens, watched, ranking_before, ranking_after
+        demo.console, f"user {USER}: ranking of a given list", movielens, WATCHED, ranking_before, ranking_after
     )
     return {
-        "user": user,
-        "watched": watched,
+        "user": USER,
+        "watched": WATCHED,
         "recommendations": {"before": before, "after": after},
         "ranking": {"before": ranking_before, "after": ranking_after},
     }

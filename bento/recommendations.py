@@ -72,8 +72,8 @@ class Recommendations:
     async def rank(self, call: Mapping[str, Any], request_id: str, now: float) -> dict[str, Any]:
         """The answer to GetPersonalizedRanking; raises InvalidInput, ResourceNotFound or ServiceUnavailable."""
         items = call["inputList"]
-        if not items:
-            raise InvalidInput("inputList must hold at least one item id.")
+        if not 1 <= len(items) <= MOST_RESULTS:
+            raise InvalidInput(f"inputList must hold 1 to {MOST_RESULTS} item ids, not {len(items)}.")
         _check_not_yet(call)
         campaign, loaded = await self._campaigns.find(call["campaignArn"])
         _check_recipe(loaded, PERSONALIZED_RANKING, "GetRecommendations")

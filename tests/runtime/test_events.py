@@ -1,0 +1,126 @@
+"""PutEvents through boto3: what is taken, what is refused, and that an answer means it is on disk."""
+
+from __future__ import annotations
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.runtime.conftest import Standing
+from tests.runtime.test_errors import post, refusal
+from tests.support.runtime import Shop, event
+
+SELECT = "SELECT {} FROM openpersonalize.events WHERE session_id = %s ORDER BY id"
+
+
+def test_events_are_stored_as_given(standing: Standing) -> None:
+    sent = event(
+        "i4",
+        eventId="given",
+        eventValue=4.5,
+        properties=json.dumps({"deviceType": "phone", "numRatings": 2}),
+        recommendationId="RID-x",
+        impression=["i4", "i5"],
+        metricAttribution={"eventAttributionSource": "mail"},
+    )
+    answer = standing.events.put_events(
+        trackingId=standing.shop.tracking_id, userId="u1", sessionId="stored", eventList=[sent, event(None, kind="start")]
+    )
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200 and answer["ResponseMetadata"]["RequestId"]
+    columns = "event_id, user_key, user_id, event_type, event_value, item_id, sent_at, properties, impression"
+    first, second = standing.shop.query(SELECT.format(columns), "stored")
+    properties = {"deviceType": "phone", "numRatings": 2}
+    assert first == ("given", "u1", "u1", "watch", 4.5, "i4", pytest.approx(sent["sentAt"]), properties, ["i4", "i5"])
+    assert second[3:6] == ("start", None, None)
+    rest = standing.shop.query(SELECT.format("group_id, recommendation_id, attribution_source"), "stored")
+    assert rest[0] == (standing.shop.group_id, "RID-x", "mail")
+
+
+def test_an_event_that_was_already_taken_counts_once(standing: Standing) -> None:
+    call = {"trackingId": standing.shop.tracking_id, "sessionId": "twice", "eventList": [event("i1"), event("i2")]}
+    standing.events.put_events(**call)
+    standing.events.put_events(**call)
+    changed = dict(call["eventList"][0], itemId="i9", eventId="same-id")
+    for item in ("i8", "i9"):
+        standing.events.put_events(**dict(call, eventList=[dict(changed, itemId=item)]))
+    assert standing.shop.query(SELECT.format("item_id"), "twice") == [("i1",), ("i2",), ("i8",)]
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ({"properties": "{"}, "eventList[1].properties"),
+        ({"properties": '{"noSuchKey": 1}'}, "noSuchKey"),
+        ({"properties": '{"userId": "x"}'}, "userId"),
+        ({"sentAt": 2e11}, "milliseconds"),
+        ({"sentAt": 0}, "eventList[1].sentAt"),
+        ({"sentAt": time.time() + 2 * 86400}, "24 hours"),
+    ],
+)
+def test_one_bad_event_refuses_the_whole_call(standing: Standing, bad: dict[str, Any], says: str) -> None:
+    code, status, message = refusal(
+        standing.events.put_events,
+        trackingId=standing.shop.tracking_id,
+        sessionId="partly",
+        eventList=[event("i1"), {**event("i2"), **bad}],
+    )
+    assert (code, status) == ("InvalidInputException", 400) and says in message
+    assert standing.shop.query(SELECT.format("item_id"), "partly") == []
+
+
+@pytest.mark.parametrize(
+    ("members", "code"),
+    [
+        ({"trackingId": "no-such"}, "InvalidInputException"),
+        ({"trackingId": None}, "ValidationException"),
+        ({"sessionId": None}, "ValidationException"),
+        ({"eventList": []}, "ValidationException"),
+        ({"eventList": [event(f"i{n}") for n in range(11)]}, "ValidationException"),
+        ({"eventList": [{"eventType": "x"}]}, "ValidationException"),
+        ({"eventList": [{"sentAt": 1.0}]}, "ValidationException"),
+        ({"eventList": [event("")]}, "ValidationException"),
+        ({"eventList": [event("a\x00")]}, "ValidationException"),
+        ({"eventList": [event("i", impression=[f"{n}" for n in range(26)])]}, "ValidationException"),
+        ({"eventList": "x"}, "SerializationException"),
+        ({"eventList": [event("i", eventValue="4")]}, "SerializationException"),
+        ({"eventList": [{"eventType": "x", "sentAt": []}]}, "SerializationException"),
+    ],
+)
+def test_a_call_against_the_model_is_refused(standing: Standing, members: dict[str, Any], code: str) -> None:
+    call = {"trackingId": standing.shop.tracking_id, "sessionId": "model", "eventList": [event("i1")], **members}
+    body = json.dumps({key: value for key, value in call.items() if value is not None}).encode()
+    status, headers, _ = post(standing.url, "/events", body)
+    assert (status, headers["x-amzn-errortype"]) == (400, code)
+    assert standing.shop.query(SELECT.format("item_id"), "model") == []
+
+
+def test_a_new_tracker_takes_events_at_once_and_a_deleted_one_none(shop: Shop, events: Any) -> None:
+    tracker_id, tracking_id = shop.add_tracker()
+    events.put_events(trackingId=tracking_id, sessionId="life", eventList=[event("i1")])
+    shop.query("UPDATE openpersonalize.resources SET status = 'DELETE PENDING' WHERE id = %s RETURNING 1", tracker_id)
+    code, _, message = refusal(events.put_events, trackingId=tracking_id, sessionId="life", eventList=[event("i2")])
+    assert code == "InvalidInputException" and tracking_id in message
+    assert shop.query(SELECT.format("item_id"), "life") == [("i1",)]
+
+
+def test_events_of_one_group_are_not_seen_in_another(shop: Shop, events: Any, recommendations: Any) -> None:
+    campaign = shop.deploy(shop.add_version(items=60), "other")
+    before = recommendations.get_recommendations(campaignArn=campaign, userId="u1")["itemList"]
+    events.put_events(trackingId=shop.tracking_id, userId="u1", sessionId="s", eventList=[event("i9")])
+    shop.query("UPDATE openpersonalize.events SET group_id = 'another' RETURNING 1")
+    assert recommendations.get_recommendations(campaignArn=campaign, userId="u1")["itemList"] == before
+
+
+def test_writers_at_the_same_time_lose_nothing(standing: Standing) -> None:
+    def put(n: int) -> None:
+        standing.events.put_events(
+            trackingId=standing.shop.tracking_id, userId=f"w{n % 7}", sessionId="many", eventList=[event(f"i{n}")]
+        )
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(put, range(200)))
+    rows = standing.shop.query(SELECT.format("item_id"), "many")
+    assert sorted(rows) == sorted((f"i{n}",) for n in range(200))

@@ -1,0 +1,387 @@
+"""The runtime as tests start it, and the parts of control plane and reconciler that it works with.
+
+`Shop` writes what the control plane and a training would have left (group, schema, tracker, versions with a tiny
+artefact each, campaigns) and turns campaigns ACTIVE as the reconciler does: once every living worker has reported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import psutil
+import psycopg
+import uvicorn
+from botocore.config import Config
+from sqlalchemy import Engine
+
+from bento.app import create_app
+from pipelines.aws import arns
+from pipelines.registry import store
+from pipelines.registry.database import engine, libpq_url
+from pipelines.serving.artefact import Artefact
+from pipelines.serving.local import model_directory
+from pipelines.serving.recommender import Recommender
+from pipelines.settings import Settings
+from tests.support.artefacts import make_artefact
+
+REPOSITORY = Path(__file__).parents[2]
+ROLE = {"USER_PERSONALIZATION": "aws-user-personalization", "PERSONALIZED_RANKING": "aws-personalized-ranking"}
+INTERACTIONS = {
+    "type": "record",
+    "name": "Interactions",
+    "namespace": "com.amazonaws.personalize.schema",
+    "version": "1.0",
+    "fields": [
+        {"name": "USER_ID", "type": "string"},
+        {"name": "ITEM_ID", "type": "string"},
+        {"name": "EVENT_TYPE", "type": "string"},
+        {"name": "TIMESTAMP", "type": "long"},
+        {"name": "DEVICE_TYPE", "type": ["null", "string"], "categorical": True},
+        {"name": "NUM_RATINGS", "type": "int"},
+        {"name": "IS_MEMBER", "type": ["boolean", "null"]},
+    ],
+}
+
+
+def until(what: str, look: Callable[[], Any], seconds: float = 20.0) -> Any:
+    """The first true value of `look`; fails naming `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = look()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.02)
+
+
+@dataclass(frozen=True)
+class Version:
+    """A solution version that was trained, as far as tests need it."""
+
+    id: str
+    arn: str
+    directory: Path
+
+    @property
+    def recommender(self) -> Recommender:
+        return Recommender(Artefact.open(self.directory))
+
+
+class Shop:
+    """One dataset group, written straight into the registry of `settings`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.engine: Engine = engine(settings)
+        self.url = libpq_url(settings)
+        with self.engine.begin() as conn:
+            group = store.insert(
+                conn, kind="DatasetGroup", arn=self.arn("DatasetGroup", "shop"), name="shop", status="ACTIVE", doc={}
+            )
+            self.group_id = group.id
+            schema = store.insert(
+                conn,
+                kind="Schema",
+                arn=self.arn("Schema", "interactions"),
+                name="interactions",
+                status=None,
+                doc={"schema": json.dumps(INTERACTIONS)},
+            )
+            self.dataset_arn = self.arn("Dataset", "shop", "INTERACTIONS")
+            store.insert(
+                conn,
+                kind="Dataset",
+                arn=self.dataset_arn,
+                name="interactions",
+                status="ACTIVE",
+                group_id=group.id,
+                parent_id=group.id,
+                schema_id=schema.id,
+                doc={"datasetGroupArn": group.arn, "datasetType": "INTERACTIONS", "schemaArn": schema.arn},
+            )
+        self.tracker_id, self.tracking_id = self.add_tracker()
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def arn(self, kind: str, *parts: str) -> str:
+        return arns.build(kind, self.settings.region, self.settings.account_id, *parts)
+
+    def add_tracker(self) -> tuple[str, str]:
+        """(resource id, trackingId) of a new ACTIVE event tracker."""
+        tracking_id = str(uuid.uuid4())
+        with self.engine.begin() as conn:
+            tracker = store.insert(
+                conn,
+                kind="EventTracker",
+                arn=self.arn("EventTracker", tracking_id[:8]),
+                name=f"tracker-{tracking_id[:8]}",
+                status="ACTIVE",
+                group_id=self.group_id,
+                parent_id=self.group_id,
+                doc={"trackingId": tracking_id, "accountId": self.settings.account_id},
+            )
+        return tracker.id, tracking_id
+
+    def add_version(
+        self, name: str = "sol", *, recipe_type: str = "USER_PERSONALIZATION", event_cutoff: int = 0, **artefact: Any
+    ) -> Version:
+        """A version of solution `name` whose artefact lies in the local Bento store."""
+        with self.engine.begin() as conn:
+            solution = store.get(conn, arn=self.arn("Solution", name)) or store.insert(
+                conn,
+                kind="Solution",
+                arn=self.arn("Solution", name),
+                name=name,
+                status="ACTIVE",
+                group_id=self.group_id,
+                parent_id=self.group_id,
+                doc={},
+            )
+            hexes = uuid.uuid4().hex[:8]
+            version = store.insert(
+                conn,
+                kind="SolutionVersion",
+                arn=self.arn("SolutionVersion", name, hexes),
+                name=f"{name}/{hexes}",
+                status="ACTIVE",
+                group_id=self.group_id,
+                parent_id=solution.id,
+                doc={},
+                internal={"event_cutoff": event_cutoff},
+            )
+        directory = model_directory(self.settings, solution.id, version.id)
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        staged = make_artefact(
+            self.settings.home / "staged" / version.id, recipe=ROLE[recipe_type], recipe_type=recipe_type, **artefact
+        )
+        shutil.move(staged, directory)
+        return Version(version.id, version.arn, directory)
+
+    def add_campaign(self, version: Version, name: str) -> str:
+        """The ARN of a campaign in CREATE PENDING that wants `version`."""
+        with self.engine.begin() as conn:
+            campaign = store.insert(
+                conn,
+                kind="Campaign",
+                arn=self.arn("Campaign", name),
+                name=name,
+                status="CREATE PENDING",
+                group_id=self.group_id,
+                doc={"solutionVersionArn": version.arn, "minProvisionedTPS": 1, "campaignConfig": {}},
+                internal={"deployment": _deployment(version)},
+            )
+        return campaign.arn
+
+    def want(self, campaign_arn: str, version: Version) -> None:
+        """UpdateCampaign: another version is wanted, the old one goes on."""
+        with self.engine.begin() as conn:
+            campaign = store.get(conn, arn=campaign_arn, lock=True)
+            assert campaign is not None
+            update = {"solutionVersionArn": version.arn, "status": "CREATE PENDING"}
+            store.update(
+                conn,
+                campaign.id,
+                doc={"latestCampaignUpdate": update},
+                internal={"deployment": _deployment(version)},
+            )
+
+    def activate(self, campaign_arn: str, workers: int = 1, seconds: float = 30.0) -> float:
+        """Wait until every living worker serves what is wanted, make it ACTIVE; when (time.monotonic)."""
+        until(f"{workers} workers serve {campaign_arn}", lambda: self._all_report(campaign_arn, workers), seconds)
+        with self.engine.begin() as conn:
+            campaign = store.get(conn, arn=campaign_arn, lock=True)
+            assert campaign is not None
+            arn = campaign.internal["deployment"]["solution_version_arn"]
+            doc: dict[str, Any] = {"solutionVersionArn": arn}
+            if "latestCampaignUpdate" in campaign.doc:
+                doc["latestCampaignUpdate"] = {"solutionVersionArn": arn, "status": "ACTIVE"}
+            store.update(conn, campaign.id, status="ACTIVE", doc=doc)
+        return time.monotonic()
+
+    def deploy(self, version: Version, name: str, workers: int = 1) -> str:
+        """The ARN of a new ACTIVE campaign on `version`."""
+        arn = self.add_campaign(version, name)
+        self.activate(arn, workers)
+        return arn
+
+    def reports(self, campaign_arn: str) -> list[tuple[str, str | None]]:
+        """(deployment id wanted or another, error) of every living worker."""
+        return [
+            (report, error)
+            for report, error in self.query(
+                "SELECT d.deployment_id, d.error FROM openpersonalize.deployments d "
+                "JOIN openpersonalize.workers w ON w.id = d.worker_id "
+                "JOIN openpersonalize.resources c ON c.id = d.campaign_id "
+                "WHERE c.arn = %s AND w.heartbeat_at > now() - interval '5 seconds'",
+                campaign_arn,
+            )
+        ]
+
+    def set_status(self, arn: str, status: str) -> None:
+        self.query("UPDATE openpersonalize.resources SET status = %s, updated_at = now() WHERE arn = %s RETURNING 1", status, arn)
+
+    def query(self, statement: str, *parameters: Any) -> list[Any]:
+        with psycopg.connect(self.url, autocommit=True) as conn:
+            return conn.execute(statement, parameters).fetchall()
+
+    def _all_report(self, campaign_arn: str, workers: int) -> bool:
+        rows = self.query(
+            "SELECT w.id, d.deployment_id = c.internal #>> '{deployment,id}', d.error "
+            "FROM openpersonalize.resources c CROSS JOIN openpersonalize.workers w "
+            "LEFT JOIN openpersonalize.deployments d ON d.campaign_id = c.id AND d.worker_id = w.id "
+            "WHERE c.arn = %s AND w.heartbeat_at > now() - interval '5 seconds'",
+            campaign_arn,
+        )
+        errors = [error for _, is_wanted, error in rows if is_wanted and error]
+        assert not errors, errors
+        return len(rows) >= workers and all(is_wanted for _, is_wanted, _ in rows)
+
+
+def _deployment(version: Version) -> dict[str, Any]:
+    return {
+        "id": store.new_id(),
+        "solution_version_id": version.id,
+        "solution_version_arn": version.arn,
+        "config": {},
+        "minProvisionedTPS": 1,
+    }
+
+
+# Clients ------------------------------------------------------------------------------------------------
+
+
+def client(service: str, url: str, *, secret: str = "harness-not-a-secret", retries: int = 0, **config: Any) -> Any:
+    """A boto3 client of `personalize-runtime` or `personalize-events`; without retries it shows every failure."""
+    return boto3.client(
+        service,
+        endpoint_url=url,
+        region_name="us-east-1",
+        aws_access_key_id="AKIAIOSFODNN7EXAMPLE",
+        aws_secret_access_key=secret,
+        config=Config(
+            retries={"total_max_attempts": retries + 1, "mode": "standard"},
+            parameter_validation=False,
+            read_timeout=15,
+            connect_timeout=5,
+            max_pool_connections=256,
+            **config,
+        ),
+    )
+
+
+def event(item: str | None, *, sent_at: float | None = None, kind: str = "watch", **members: Any) -> dict[str, Any]:
+    """One event for put_events."""
+    given = {} if item is None else {"itemId": item}
+    return {"eventType": kind, "sentAt": time.time() if sent_at is None else sent_at, **given, **members}
+
+
+def get(url: str) -> tuple[int, str]:
+    """(status, body) of a plain GET."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as failure:
+        return failure.code, failure.read().decode()
+
+
+# Servers ------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def uvicorn_runtime(settings: Settings) -> Iterator[str]:
+    """The app under plain uvicorn in this process; its URL."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(512)
+        server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None, access_log=False))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        try:
+            until("uvicorn to start", lambda: server.started, 40)
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(20)
+            assert not thread.is_alive(), "the runtime does not stop"
+
+
+@dataclass(frozen=True)
+class BentoRuntime:
+    """`bentoml serve` with its workers."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def workers(self) -> list[psutil.Process]:
+        """The two worker processes, youngest last."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [child for child in children if "_bentoml_impl.worker.service" in " ".join(_cmdline(child))]
+
+
+def _cmdline(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+@contextmanager
+def bento_runtime(settings: Settings, environment: Mapping[str, str] | None = None) -> Iterator[BentoRuntime]:
+    """The real thing: `bentoml serve bento.service:Runtime`, two workers, ready."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = settings.home / "runtime.log"
+    command = [str(Path(sys.executable).parent / "bentoml"), "serve", "bento.service:Runtime"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    env = {**os.environ, **settings.to_env(), "BENTOML_HOME": str(settings.bento_home), **(environment or {})}
+    env.pop("PROMETHEUS_MULTIPROC_DIR", None)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=REPOSITORY, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        until(f"bentoml serve to be ready (log: {log})", lambda: _is_ready(url, process, log), 90)
+        yield BentoRuntime(url, process, log)
+    finally:
+        _end(process)
+
+
+def _is_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> bool:
+    assert process.poll() is None, log.read_text()
+    try:
+        return get(f"{url}/readyz")[0] == 200
+    except OSError:
+        return False
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(10)
+    for child in psutil.wait_procs(children, timeout=10)[1]:
+        child.kill()

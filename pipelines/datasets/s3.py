@@ -89,8 +89,8 @@ class S3Store:
     @contextmanager
     def _explained(self, bucket: str, key: str) -> Iterator[None]:
         """Turn botocore's errors into a sentence that says what was asked, of whom, with which key."""
-        from botocore import exceptions as boto
         from boto3.exceptions import S3TransferFailedError
+        from botocore import exceptions as boto
 
         where = f"s3://{bucket}/{key}"
         try:

@@ -206,7 +206,7 @@ def write_empty(directory: Path, dataset_type: DatasetType) -> None:
         "fields": [{"name": name, "type": types.get(name, "string")} for name in REQUIRED_COLUMNS[dataset_type]],
         "version": "1.0",
     }
-    empty = {column: () for column in ID_COLUMNS[dataset_type]}
+    empty = dict.fromkeys(ID_COLUMNS[dataset_type], ())
     write_manifest(directory, Manifest(dataset_type, avro, 0, (), empty))
 
 

@@ -120,7 +120,8 @@ def _write_part(connection: DuckDBPyConnection, schema: Schema, part: Path) -> i
     newest = ""
     if schema.dataset_type != "INTERACTIONS":
         newest = f"QUALIFY row_number() OVER (PARTITION BY {quoted(schema.id_columns[0])} ORDER BY {ORDINAL} DESC) = 1"
-    cells, joins = [], []
+    cells: list[str] = []
+    joins: list[str] = []
     for column in schema.names:
         if column in schema.id_columns:
             alias = f"d{len(joins)}"

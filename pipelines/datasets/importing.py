@@ -1,0 +1,264 @@
+"""A dataset import job, from CREATE PENDING to ACTIVE or CREATE FAILED: the tasks of DAG `dataset_import`.
+
+    load    fetch, read, write the next snapshot, profile it
+    check   Great Expectations judges the profile; the report
+    commit  the snapshot into the group's repository, then dataset and job in one transaction
+
+Each may run again after a crash and gives the same result; none does anything to a job that is finished. Until
+`commit` nothing that was there before is touched.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from pipelines.datasets import building, source
+from pipelines.datasets.errors import ImportRefused
+from pipelines.datasets.profile import Profile
+from pipelines.datasets.schema import DatasetType, Schema, read_schema
+from pipelines.datasets.snapshot import Snapshot
+from pipelines.registry import store
+from pipelines.registry.database import engine
+from pipelines.repository.group import GroupRepository
+from pipelines.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What an import needs to know, read from the registry."""
+
+    resource: store.Resource
+    dataset: store.Resource
+    schema: Schema
+    folder: Path
+
+    @property
+    def work(self) -> Path:
+        """Scratch of this import; gone at its end."""
+        return self.folder / "work"
+
+    @property
+    def snapshot(self) -> Path:
+        return self.work / "snapshot"
+
+    @property
+    def profile(self) -> Path:
+        return self.work / "profile.json"
+
+    @property
+    def report(self) -> Path:
+        return self.folder / "report.html"
+
+    @property
+    def rejects(self) -> Path:
+        return self.folder / "rejects.parquet"
+
+    @property
+    def tag(self) -> str:
+        """The snapshot's tag in the group's repository."""
+        return f"data/{self.dataset.id}/{self.resource.id}"
+
+    @property
+    def group_id(self) -> str:
+        assert self.dataset.group_id is not None
+        return self.dataset.group_id
+
+    @property
+    def incremental(self) -> bool:
+        return self.resource.doc.get("importMode") == "INCREMENTAL"
+
+
+def load(settings: Settings, job_id: str) -> None:
+    """Fetch and read the data, write the next snapshot into the job's folder, profile it.
+
+    Raises ImportRefused after the job was set to CREATE FAILED, and anything else for a retry.
+    """
+    with _running(settings, job_id, store.CREATE_IN_PROGRESS) as job:
+        if job is None:
+            return
+        shutil.rmtree(job.work, ignore_errors=True)
+        job.work.mkdir(parents=True)
+        location = str(job.resource.doc["dataSource"]["dataLocation"])
+        files = source.fetch(settings, location, job.work / "source")
+        log.info("%s import of %d file(s) from %s", job.schema.dataset_type, len(files), location)
+        profile = building.build(
+            files,
+            job.schema,
+            building.Place(job.work, job.snapshot, job.rejects),
+            name=job.resource.id,
+            title=job.resource.name,
+            previous=_previous(settings, job),
+            incremental=job.incremental,
+            as_of=job.resource.created_at.timestamp(),
+        )
+        profile.save(job.profile)
+        shutil.rmtree(job.work / "source")
+
+
+def check(settings: Settings, job_id: str) -> None:
+    """Judge what `load` wrote; raises ImportRefused after the job was set to CREATE FAILED."""
+    with _running(settings, job_id) as job:
+        if job is None:
+            return
+        profile = Profile.load(job.profile)
+        verdict = building.check(profile, job.schema, job.report, job.rejects)
+        for outcome in verdict.outcomes:
+            log.info("%s %s", "ok     " if outcome.passed else outcome.rule.severity, outcome)
+        if not verdict.passed:
+            raise ImportRefused(building.reason(profile, verdict))
+
+
+def commit(settings: Settings, job_id: str) -> None:
+    """Make the snapshot the dataset's; from here on trainings use it."""
+    with _running(settings, job_id) as job:
+        if job is None:
+            return
+        profile = Profile.load(job.profile)
+        rows = Snapshot.open(job.snapshot).rows
+        repository = GroupRepository(settings, job.group_id)
+        if not repository.has(job.tag):
+            outgoing = job.work / "outgoing"
+            shutil.rmtree(outgoing, ignore_errors=True)
+            # The repository takes what it is given; a retry after a crash needs it once more.
+            shutil.copytree(job.snapshot, outgoing, copy_function=_link)
+            repository.commit_snapshot(job.dataset.id, outgoing, job.tag, f"Import {job.resource.name}: {rows} rows")
+        _activate(settings, job, profile, rows)
+        shutil.rmtree(job.work, ignore_errors=True)
+
+
+def fail(settings: Settings, job_id: str, reason: str) -> None:
+    """CREATE FAILED with a reason, unless the job is finished; its work files go, report and rejects stay."""
+    from data_checks.report import render_refusal
+
+    job = _find(settings, job_id)
+    if job is None:
+        return
+    if not job.report.is_file():
+        job.folder.mkdir(parents=True, exist_ok=True)
+        job.report.write_text(render_refusal(job.schema.dataset_type, job.resource.name, reason), encoding="utf-8")
+    database = engine(settings, pool_size=1)
+    try:
+        with database.begin() as conn:
+            row = store.get(conn, id=job_id, lock=True)
+            if row is None or row.status not in store.UNFINISHED:
+                return
+            files = {"report": str(job.report)}
+            if job.rejects.is_file():
+                files["rejects"] = str(job.rejects)
+            store.update(
+                conn,
+                job_id,
+                status=store.CREATE_FAILED,
+                failure_reason=building.shortened(reason),
+                internal=files,
+            )
+    finally:
+        database.dispose()
+    shutil.rmtree(job.work, ignore_errors=True)
+    log.error("import %s failed: %s", job.resource.name, reason)
+
+
+# ----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _running(settings: Settings, job_id: str, status: str | None = None) -> Iterator[Job | None]:
+    """The job if it isn't finished (None else); what the data is to blame for ends it at once."""
+    job = _find(settings, job_id)
+    if job is None:
+        log.info("import job %s is finished or gone: nothing to do", job_id)
+        yield None
+        return
+    log.info("request %s: import job %s", job.resource.request_id, job.resource.arn)
+    if status is not None:
+        _transact(settings, lambda conn: store.update(conn, job_id, status=status))
+    try:
+        yield job
+    except ImportRefused as error:
+        fail(settings, job_id, str(error))
+        raise
+
+
+def _transact(settings: Settings, write: Callable[[Any], object]) -> None:
+    database = engine(settings, pool_size=1)
+    try:
+        with database.begin() as conn:
+            write(conn)
+    finally:
+        database.dispose()
+
+
+def _find(settings: Settings, job_id: str) -> Job | None:
+    """The job with its dataset and schema; None when it is finished, or gone with its dataset."""
+    database = engine(settings, pool_size=1)
+    try:
+        with database.connect() as conn:
+            resource = store.get(conn, id=job_id)
+            if resource is None or resource.status not in store.UNFINISHED or resource.parent_id is None:
+                return None
+            dataset = store.get(conn, id=resource.parent_id)
+            if dataset is None or dataset.is_deleting or dataset.schema_id is None:
+                return None
+            schema = store.get(conn, id=dataset.schema_id)
+    finally:
+        database.dispose()
+    assert schema is not None, "a dataset's schema can't be deleted before it"
+    kind = cast(DatasetType, dataset.doc["datasetType"])
+    return Job(resource, dataset, read_schema(schema.doc["schema"], kind), settings.imports_dir / job_id)
+
+
+def _previous(settings: Settings, job: Job) -> Snapshot | None:
+    """The dataset's snapshot so far, checked out beside the new one."""
+    current = job.dataset.internal.get("snapshot")
+    if current is None:
+        if job.incremental:
+            raise ImportRefused(
+                "An INCREMENTAL import needs an earlier FULL import into this dataset; import FULL first"
+            )
+        return None
+    directory = job.work / "previous"
+    GroupRepository(settings, job.group_id).materialise(current["tag"], "snapshot", directory)
+    previous = Snapshot.open(directory)
+    previous.verify()
+    return previous
+
+
+def _link(source_path: str, target: str) -> None:
+    try:
+        os.link(source_path, target)
+    except OSError:
+        shutil.copyfile(source_path, target)
+
+
+def _activate(settings: Settings, job: Job, profile: Profile, rows: int) -> None:
+    """Dataset and job in one transaction, unless the dataset is on its way out."""
+
+    def write(conn: Any) -> None:
+        dataset = store.get(conn, id=job.dataset.id, lock=True)
+        row = store.get(conn, id=job.resource.id, lock=True)
+        if dataset is None or dataset.is_deleting or row is None or row.status not in store.UNFINISHED:
+            log.info("dataset or job went away meanwhile: the snapshot is not taken over")
+            return
+        store.update(conn, dataset.id, internal={"snapshot": {"tag": job.tag, "rows": rows}})
+        store.update(
+            conn,
+            row.id,
+            status=store.ACTIVE,
+            internal={
+                "report": str(job.report),
+                "rejects": str(job.rejects),
+                "kept": profile.row["records"] - profile.row["rejected"],  # type: ignore[operator]
+                "rejected": profile.row["rejected"],
+            },
+        )
+
+    _transact(settings, write)

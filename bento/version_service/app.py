@@ -46,10 +46,10 @@ async def _respond(request: Request) -> Response:
         answered = http.answer(RUNTIME, await _answer(request), request_id)
     except AwsError as failure:
         answered = http.error(RUNTIME, failure, request_id)
-    except Exception:  # noqa: BLE001  the process boundary: nothing untyped may reach a client
+    except Exception:  # the process boundary: nothing untyped may reach a client
         log.exception("request %s failed", request_id)
-        failure = InternalFailure(f"Internal failure; the log has the reason under request id {request_id}.")
-        answered = http.error(RUNTIME, failure, request_id)
+        message = f"Internal failure; the log has the reason under request id {request_id}."
+        answered = http.error(RUNTIME, InternalFailure(message), request_id)
     return Response(answered.body, answered.status, dict(answered.headers))
 
 

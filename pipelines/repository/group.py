@@ -133,6 +133,10 @@ class GroupRepository:
         """A committed file's bytes; raises CommandFailed when `revision` or `path` is unknown."""
         return capture(["git", "show", f"{revision}:{path}"], cwd=self.layout.git_dir, env=self._env("show"))
 
+    def has(self, tag: str) -> bool:
+        """Whether the tag is there, and with it, in the remote, all that it names."""
+        return bool(self._git("for-each-ref", f"refs/tags/{tag}"))
+
     def pointer(self, tag: str, path_in_repo: str) -> dict[str, Any]:
         """DVC's entry (`md5`, `size`, `nfiles`, `hash`) of a tracked path at `tag`; raises RepositoryError."""
         import yaml

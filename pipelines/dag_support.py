@@ -1,0 +1,82 @@
+"""What the DAG files share, without importing Airflow: defaults, the request id in the log, failures that reach clients.
+
+A task's failure must end up in the resource's `failureReason`, because clients look at the registry, never at
+Airflow. What kills the task's process too hard for a callback is found by the reconciler.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from pipelines.settings import Settings
+
+log = logging.getLogger("openpersonalize")
+
+POOL = "memory"
+"""Bounds what runs at once by memory: a training takes two slots, an import one."""
+
+DEFAULT_ARGS: dict[str, Any] = {
+    "owner": "openpersonalize",
+    # A restart of the execution server or of the scheduler can cost a task its try; every task can be repeated.
+    "retries": 2,
+    "retry_delay": timedelta(seconds=5),
+}
+
+Fail = Callable[[Settings, str, str], None]
+"""`fail(settings, resource_id, reason)`, as pipelines.versions.fail and pipelines.datasets.importing.fail."""
+
+
+def announce(conf: Mapping[str, Any] | None) -> None:
+    """First line of a task's log: the x-amzn-RequestId that the client got, and the resource it is about."""
+    conf = conf or {}
+    log.info("request id %s, resource %s", conf.get("request_id") or "none", conf.get("resource_arn") or "none yet")
+
+
+@contextmanager
+def no_retry(failure: type[Exception], *causes: type[Exception]) -> Iterator[None]:
+    """Raise `failure` (Airflow's AirflowFailException) for `causes`, which trying again cannot mend."""
+    try:
+        yield
+    except causes as error:
+        raise failure(str(error)) from error
+
+
+def version_for_run(settings: Settings, solution_arn: str, run_id: str, request_id: str | None = None) -> str:
+    """The id of the version that a run started by hand in the Airflow UI makes; a retry gets the same."""
+    from pipelines.control.solution_versions import create_in_run
+    from pipelines.registry.database import engine
+
+    database = engine(settings, pool_size=1)
+    try:
+        with database.begin() as conn:
+            return create_in_run(settings, conn, solution_arn, run_id, request_id)
+    finally:
+        database.dispose()
+
+
+def failure_callback(fail: Fail, resource_id: Callable[[Any], str | None]) -> Callable[[Any], None]:
+    """An `on_failure_callback` that puts the task's error on the resource; called when no retry is left."""
+
+    def report(context: Any) -> None:
+        id = resource_id(context)
+        if id is None:
+            log.error("the run failed before it had a resource, so no client can see why: look at this log")
+            return
+        fail(Settings.from_env(), id, reason(context))
+
+    return report
+
+
+def reason(context: Any) -> str:
+    """What a client reads in `failureReason`, from the context of a failed task."""
+    error = context.get("exception")
+    text = str(error).strip() if error is not None else ""
+    if text:
+        return text
+    task = context["ti"].task_id
+    kind = type(error).__name__ if error is not None else "no exception"
+    return f"Task {task} failed ({kind}). Its log in the Airflow UI, run {context['run_id']}, says more."

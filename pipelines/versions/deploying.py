@@ -1,0 +1,65 @@
+"""What a campaign is to serve: a wanted deployment that the runtime loads and the reconciler activates."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from pipelines.registry import store
+from pipelines.registry.database import engine
+from pipelines.registry.store import Resource
+from pipelines.settings import Settings
+from pipelines.versions.lookup import Subject, subject
+
+log = logging.getLogger(__name__)
+
+
+def deploy(settings: Settings, version_id: str) -> None:
+    """Move the solution's campaigns that follow its latest version to this one, unless they have a newer one."""
+    database = engine(settings, pool_size=1)
+    try:
+        with database.begin() as conn:
+            found = subject(conn, version_id, lock=True)
+            now: datetime = conn.execute(select(func.now())).scalar_one()
+            for campaign in store.children(conn, found.solution.id, "Campaign"):
+                if _follows(conn, campaign, found.version):
+                    _want(conn, campaign, found, now)
+                    log.info("campaign %s follows to %s", campaign.name, found.version.arn)
+    finally:
+        database.dispose()
+
+
+def _follows(conn: Connection, campaign: Resource, version: Resource) -> bool:
+    wanted = campaign.internal.get("deployment") or {}
+    config = wanted.get("config") or campaign.doc.get("campaignConfig") or {}
+    if campaign.is_deleting or not config.get("syncWithLatestSolutionVersion"):
+        return False
+    current = store.get(conn, id=wanted["solution_version_id"]) if wanted.get("solution_version_id") else None
+    return current is None or (current.id != version.id and current.created_at < version.created_at)
+
+
+def _want(conn: Connection, campaign: Resource, found: Subject, now: datetime) -> None:
+    """The same settings with another version, shown as an update that goes on while the old version serves."""
+    campaign = store.get(conn, id=campaign.id, lock=True) or campaign
+    old: dict[str, Any] = campaign.internal.get("deployment") or {}
+    wanted = {
+        **old,
+        "id": store.new_id(),
+        "solution_version_id": found.version.id,
+        "solution_version_arn": found.version.arn,
+        "bento": found.bento,
+    }
+    shown = {
+        "solutionVersionArn": found.version.arn,
+        "minProvisionedTPS": old.get("minProvisionedTPS"),
+        "campaignConfig": old.get("config"),
+        "status": store.CREATE_PENDING,
+        "creationDateTime": now.timestamp(),
+        "lastUpdatedDateTime": now.timestamp(),
+    }
+    # A campaign that never served has nothing to update: it just comes up with the newer version.
+    update = {"latestCampaignUpdate": shown} if campaign.status == store.ACTIVE else {}
+    store.update(conn, campaign.id, doc=update, internal={"deployment": wanted}, touch=False)

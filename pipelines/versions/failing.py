@@ -1,0 +1,22 @@
+"""End a version that could not be made."""
+
+from __future__ import annotations
+
+from pipelines.registry import store
+from pipelines.registry.database import engine
+from pipelines.settings import Settings
+
+MAX_REASON = 2000
+"""Characters of a failureReason; a stack trace belongs into the log."""
+
+
+def fail(settings: Settings, version_id: str, reason: str) -> None:
+    """Turn an unfinished version into CREATE FAILED with a reason; one that has ended stays as it is."""
+    database = engine(settings, pool_size=1)
+    try:
+        with database.begin() as conn:
+            version = store.get(conn, id=version_id, lock=True)
+            if version is not None and version.status in store.UNFINISHED:
+                store.update(conn, version_id, status=store.CREATE_FAILED, failure_reason=reason[:MAX_REASON])
+    finally:
+        database.dispose()

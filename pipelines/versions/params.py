@@ -1,0 +1,45 @@
+"""A version's params.yaml: everything besides the data that decides what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipelines.recipes import catalogue
+from pipelines.recipes.hyperparameters import HyperparameterError
+from pipelines.versions.errors import VersionFailed
+from pipelines.versions.lookup import Subject
+
+SEED = 0
+THREADS = 2
+"""Of a training; part of the parameters because sums in another order are other bytes."""
+
+
+def params(subject: Subject, code: Mapping[str, str]) -> dict[str, Any]:
+    """Parameters of the stages for this version; `code` is {version, digest} of what runs them.
+
+    DVC sees no installed code: without the digest a stage of older code would be taken from the run cache.
+    Raises VersionFailed for a configuration that its recipe does not allow.
+    """
+    doc = {**subject.solution.doc, **subject.version.doc}
+    config = doc.get("solutionConfig") or {}
+    recipe = catalogue.recipe_by_arn(doc["recipeArn"])
+    if recipe is None:
+        raise VersionFailed(f"Recipe {doc['recipeArn']} is not known; create a solution with one of ListRecipes.")
+    try:
+        hyperparameters = recipe.algorithm_values(config.get("algorithmHyperParameters") or {})
+        featurization = recipe.featurization_values(config.get("featureTransformationParameters") or {})
+    except HyperparameterError as error:
+        raise VersionFailed(str(error)) from error
+    threshold = config.get("eventValueThreshold")
+    return {
+        "code": dict(code),
+        "solution": {
+            "recipe": recipe.name,
+            "event_type": doc.get("eventType"),
+            "event_value_threshold": float(threshold) if threshold not in (None, "") else None,
+        },
+        "hyperparameters": hyperparameters,
+        "featurization": featurization,
+        "training": {"seed": SEED, "threads": THREADS},
+    }

@@ -1,0 +1,93 @@
+"""The training itself: the stages of dvc.yaml in a worktree of the group's repository, committed, pushed and tagged.
+
+Whatever is killed in between, the next attempt starts a fresh worktree and finds its finished stages in the cache.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from sqlalchemy import Engine
+
+from pipelines.disk import require_disk
+from pipelines.registry import store
+from pipelines.registry.database import engine
+from pipelines.repository import CommandFailed, GroupRepository, Worktree
+from pipelines.repository.worktree import write_text
+from pipelines.settings import Settings
+from pipelines.versions.claiming import start
+from pipelines.versions.errors import VersionFailed
+from pipelines.versions.inputs import input_bytes, lay_out
+from pipelines.versions.lookup import Subject
+from pipelines.versions.params import params
+from pipelines.versions.stage_log import StageLog
+
+log = logging.getLogger(__name__)
+
+BASE_BYTES = 256 * 1024**2
+"""Model, artefact and reports of a small data set, in the cache and in the remote."""
+BYTES_PER_INPUT_BYTE = 4
+"""Prepared sequences and frozen events, in the cache and in the remote."""
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+def reproduce(settings: Settings, version_id: str) -> None:
+    """Make the version's outputs and tag them; nothing to do when an earlier attempt got that far.
+
+    Raises VersionFailed with the reason that a stage gave, CommandFailed or RepositoryError otherwise.
+    """
+    database = engine(settings, pool_size=1)
+    try:
+        with database.begin() as conn:
+            found = start(conn, version_id)
+        repository = GroupRepository(settings, found.group_id)
+        repository.ensure()
+        started = time.monotonic()
+        if repository.has(found.tag):
+            log.info("an earlier attempt has already made and pushed %s", found.tag)
+        else:
+            needed = BASE_BYTES + BYTES_PER_INPUT_BYTE * input_bytes(repository, found.version.internal)
+            require_disk(settings.home, needed)
+            with repository.worktree(found.branch, version_id) as tree:
+                _make(database, repository, tree, found)
+            log.info("made %s in %.0f s", found.tag, time.monotonic() - started)
+        with database.begin() as conn:
+            seconds = {"training_seconds": time.monotonic() - started}
+            store.update(conn, version_id, internal={"tag": found.tag, **seconds}, touch=False)
+    finally:
+        database.dispose()
+
+
+def _make(database: Engine, repository: GroupRepository, tree: Worktree, found: Subject) -> None:
+    from pipelines.code_digest import code_params
+    from pipelines.stages_definition import group_dvc_yaml
+
+    values = params(found, code_params())
+    with database.connect() as conn:
+        inputs = lay_out(conn, repository, tree, found.group_id, found.version.internal)
+    write_text(tree.path / "dvc.yaml", group_dvc_yaml())
+    tree.write_params(values)
+    _run(tree, found, inputs.commands(), values)
+
+
+def _run(tree: Worktree, found: Subject, prepare: list[list[str]], values: dict[str, Any]) -> None:
+    stages = StageLog(log.info)
+    threads = str(values["training"]["threads"])
+    try:
+        tree.record(
+            f"{found.version.name}: {found.version.arn}",
+            found.tag,
+            *prepare,
+            ["repro"],
+            on_line=stages.line,
+            env=dict.fromkeys(THREAD_VARIABLES, threads),
+        )
+    except CommandFailed as error:
+        if stages.reason:
+            raise VersionFailed(stages.reason) from error
+        raise
+    finally:
+        stages.close()

@@ -1,0 +1,39 @@
+"""The shape of DAG `solution_version`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def dag(dags: Any) -> Any:
+    return dags.dags["solution_version"]
+
+
+def test_the_steps_follow_each_other(dag: Any) -> None:
+    order = [task.task_id for task in dag.topological_sort()]
+    assert order == ["claim", "reproduce", "publish", "deploy"]
+    assert dag.get_task("publish").upstream_task_ids == {"claim", "reproduce"}
+    assert dag.get_task("deploy").upstream_task_ids == {"claim", "publish"}
+
+
+def test_a_training_takes_two_slots_of_the_memory_pool_and_nothing_else_takes_any(dag: Any) -> None:
+    assert (dag.get_task("reproduce").pool, dag.get_task("reproduce").pool_slots) == ("memory", 2)
+    assert {dag.get_task(task).pool for task in ("claim", "publish", "deploy")} == {"default_pool"}
+
+
+def test_it_never_starts_by_itself_and_ends_by_itself(dag: Any) -> None:
+    assert dag.schedule is None
+    assert dag.dagrun_timeout is not None
+
+
+def test_the_form_refuses_what_is_no_solution(dag: Any) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    arn = dag.params.get_param("solution_arn")
+    assert arn.resolve("arn:aws:personalize:us-east-1:123456789012:solution/taste")
+    for wrong in ("taste", "arn:aws:personalize:us-east-1:123456789012:solution/taste/01234567"):
+        with pytest.raises(ParamValidationError):
+            arn.resolve(wrong)

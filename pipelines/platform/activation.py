@@ -1,0 +1,109 @@
+"""Campaigns: what is wanted becomes what is served when every living worker of the runtime has reported it."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, or_, select
+
+from pipelines.registry import store
+from pipelines.registry.store import Resource
+from pipelines.registry.tables import deployments, resources, workers
+
+log = logging.getLogger(__name__)
+
+ALIVE = timedelta(seconds=5)
+"""A worker beats every second; one that has been silent for longer is not waited for."""
+
+UPDATE = "latestCampaignUpdate"
+
+
+def activate_campaigns(conn: Connection, now: datetime) -> int:
+    """Take every campaign in transition one step further; how many changed. Without a living worker they wait."""
+    with conn.begin():
+        update_status = resources.c.doc[UPDATE]["status"].as_string()
+        waiting = or_(resources.c.status.in_(store.UNFINISHED), update_status.in_(store.UNFINISHED))
+        query = select(resources.c.id).where(resources.c.kind == "Campaign", waiting).order_by(resources.c.created_at)
+        ids = list(conn.execute(query).scalars())
+    changed = 0
+    for campaign_id in ids:
+        with conn.begin():
+            changed += _advance(conn, campaign_id, now)
+    return changed
+
+
+def _advance(conn: Connection, campaign_id: str, now: datetime) -> bool:
+    # Locked, so that an UpdateCampaign either came before, and its deployment is the one looked at, or comes after.
+    campaign = store.get(conn, id=campaign_id, lock=True)
+    if campaign is None or campaign.is_deleting:
+        return False
+    wanted = campaign.internal["deployment"]
+    ready, error = _reports(conn, campaign.id, wanted["id"], now)
+    if error is not None:
+        _end(conn, campaign, wanted, now, error)
+        return True
+    if ready:
+        _end(conn, campaign, wanted, now, None)
+        return True
+    return _begin(conn, campaign, now)
+
+
+def _reports(conn: Connection, campaign_id: str, deployment_id: str, now: datetime) -> tuple[bool, str | None]:
+    """(whether every living worker, at least one, serves the deployment, the first error that one reported)."""
+    living = list(conn.execute(select(workers.c.id).where(workers.c.heartbeat_at > now - ALIVE)).scalars())
+    query = select(deployments.c.worker_id, deployments.c.error).where(
+        deployments.c.campaign_id == campaign_id,
+        deployments.c.deployment_id == deployment_id,
+        deployments.c.worker_id.in_(living),
+    )
+    reports = {row.worker_id: row.error for row in conn.execute(query)}
+    error = next((error for error in reports.values() if error is not None), None)
+    return bool(living) and set(reports) == set(living), error
+
+
+def _begin(conn: Connection, campaign: Resource, now: datetime) -> bool:
+    """PENDING becomes IN_PROGRESS as soon as it is looked at."""
+    update = campaign.doc.get(UPDATE, {})
+    if update.get("status") == store.CREATE_PENDING:
+        shown = {**update, "status": store.CREATE_IN_PROGRESS, "lastUpdatedDateTime": _epoch(now)}
+        # A campaign that never came up serves nothing meanwhile: the runtime loads it as if it were new.
+        status = store.CREATE_IN_PROGRESS if campaign.status == store.CREATE_FAILED else campaign.status or ""
+        store.update(conn, campaign.id, status=status, doc={UPDATE: shown}, touch=False)
+        return True
+    if campaign.status == store.CREATE_PENDING:
+        store.update(conn, campaign.id, status=store.CREATE_IN_PROGRESS)
+        return True
+    return False
+
+
+def _end(conn: Connection, campaign: Resource, wanted: dict[str, Any], now: datetime, error: str | None) -> None:
+    update = campaign.doc.get(UPDATE, {})
+    is_update = update.get("status") in store.UNFINISHED
+    served = {
+        "solutionVersionArn": wanted["solution_version_arn"],
+        "minProvisionedTPS": wanted.get("minProvisionedTPS"),
+        "campaignConfig": wanted.get("config"),
+    }
+    doc: dict[str, Any] = {} if error else served
+    if is_update:
+        ended = {"status": store.CREATE_FAILED if error else store.ACTIVE, "lastUpdatedDateTime": _epoch(now)}
+        doc[UPDATE] = {**update, **ended, **({"failureReason": _reason(error)} if error else {})}
+    if error is None:
+        store.update(conn, campaign.id, status=store.ACTIVE, failure_reason=None, doc=doc)
+        log.info("%s: ACTIVE on %s", campaign.arn, wanted["solution_version_arn"])
+    elif campaign.status == store.ACTIVE:
+        store.update(conn, campaign.id, doc=doc)
+        log.warning("%s: update failed, the old version goes on: %s", campaign.arn, error)
+    else:
+        store.update(conn, campaign.id, status=store.CREATE_FAILED, failure_reason=_reason(error), doc=doc)
+        log.warning("%s: CREATE FAILED: %s", campaign.arn, error)
+
+
+def _reason(error: str) -> str:
+    return f"The runtime could not load the solution version: {error}"[:2000]
+
+
+def _epoch(now: datetime) -> float:
+    return round(now.timestamp(), 3)

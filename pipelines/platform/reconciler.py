@@ -1,0 +1,173 @@
+"""`python -m pipelines.platform.reconciler`: makes true what the registry says, whatever crashed in between.
+
+Wishes become DAG runs, runs without a result become failures, campaigns turn ACTIVE, deletes end. Every step reads
+what there is to do from the database and can be repeated, so the process may be killed at any moment. Two of them
+may run: the one that holds the lease acts, on the connection that holds it, and the other waits.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import FrameType
+
+import psycopg
+from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from pipelines.platform.activation import activate_campaigns
+from pipelines.platform.airflow_client import AirflowClient
+from pipelines.platform.removal import remove_deleted
+from pipelines.platform.runs import Airflow, Outcome, settle_runs, start_runs
+from pipelines.platform.upkeep import collect_repositories, prune_rows, turn_partitions
+from pipelines.registry.database import NOTIFY_CHANNEL, engine
+from pipelines.settings import Settings
+
+log = logging.getLogger("openpersonalize.reconciler")
+
+LEASE = 5_318_008_019
+"""Any number of its own, the same in every process: who acts holds this advisory lock."""
+POLL_SECONDS = 0.25
+LOOK_SECONDS = 1.0
+"""Between two looks at runs that live."""
+PRUNE_SECONDS = 60.0
+COLLECT_SECONDS = 3600.0
+LONGEST_WAIT = 10.0
+
+
+class LeaseHeld(RuntimeError):
+    """Another reconciler acts."""
+
+
+@dataclass
+class Backoff:
+    """Waits longer from failure to failure and tells once when something begins or ceases to fail."""
+
+    what: str
+    wait: float = 0.0
+    not_before: float = 0.0
+    problem: str | None = field(default=None)
+
+    def ready(self, at: float) -> bool:
+        return at >= self.not_before
+
+    def took(self, at: float, problem: str | None) -> None:
+        """Note how an attempt at monotonic second `at` went."""
+        if problem is not None and self.problem is None:
+            log.warning("%s: %s; trying again until it works", self.what, problem)
+        if problem is None and self.problem is not None:
+            log.info("%s: works again", self.what)
+        self.problem = problem
+        self.wait = min(max(2 * self.wait, POLL_SECONDS), LONGEST_WAIT) if problem else 0.0
+        self.not_before = at + self.wait
+
+
+@dataclass
+class Schedule:
+    """When each of the steps that need not run every time is due again, in monotonic seconds."""
+
+    look: float = 0.0
+    prune: float = 0.0
+    collect: float = 0.0
+    starting: Backoff = field(default_factory=lambda: Backoff("starting DAG runs"))
+    looking: Backoff = field(default_factory=lambda: Backoff("looking at DAG runs"))
+
+
+def step(conn: Connection, settings: Settings, airflow: Airflow, now: datetime, schedule: Schedule, at: float) -> None:
+    """Everything that is due, once. `now` is the database's time, `at` the monotonic second."""
+    if schedule.starting.ready(at):
+        schedule.starting.took(at, start_runs(conn, airflow, now).problem)
+    activate_campaigns(conn, now)
+    remove_deleted(conn, settings, now)
+    if at >= schedule.look and schedule.looking.ready(at):
+        schedule.look = at + LOOK_SECONDS
+        outcome: Outcome = settle_runs(conn, airflow, now)
+        schedule.looking.took(at, outcome.problem)
+    if at >= schedule.prune:
+        schedule.prune = at + PRUNE_SECONDS
+        prune_rows(conn, now)
+        turn_partitions(conn, now)
+    if at >= schedule.collect:
+        # Not at the start, when everything else has to come up.
+        if schedule.collect:
+            collect_repositories(conn, settings)
+        schedule.collect = at + COLLECT_SECONDS
+
+
+@contextmanager
+def lease(database: Engine) -> Iterator[Connection]:
+    """A connection that holds the lease and listens for wishes; raises LeaseHeld.
+
+    The lock lives and dies with the connection, so who has lost it cannot write any more.
+    """
+    with database.connect() as conn:
+        with conn.begin():
+            if not conn.execute(select(func.pg_try_advisory_lock(LEASE))).scalar_one():
+                raise LeaseHeld
+            conn.execute(text(f"LISTEN {NOTIFY_CHANNEL}"))
+        try:
+            yield conn
+        finally:
+            # Back in the pool it would keep the lock.
+            conn.invalidate()
+
+
+def wait_for_wish(conn: Connection, seconds: float) -> None:
+    """Return when a wish is notified, at the latest after `seconds`."""
+    raw = conn.connection.driver_connection
+    assert isinstance(raw, psycopg.Connection)
+    for _ in raw.notifies(timeout=seconds, stop_after=1):
+        return
+
+
+def run(settings: Settings, airflow: Airflow, stopped: Callable[[], bool]) -> None:
+    """Act until `stopped`, through restarts of PostgreSQL and of Airflow."""
+    database = engine(settings, pool_size=1)
+    reaching = Backoff("reaching the database")
+    schedule = Schedule()
+    waiting = False
+    while not stopped():
+        try:
+            with lease(database) as conn:
+                log.info("acting")
+                waiting = False
+                while not stopped():
+                    reaching.took(time.monotonic(), None)
+                    with conn.begin():
+                        now = conn.execute(select(func.clock_timestamp())).scalar_one()
+                    step(conn, settings, airflow, now, schedule, time.monotonic())
+                    wait_for_wish(conn, POLL_SECONDS)
+        except LeaseHeld:
+            if not waiting:
+                log.info("another reconciler acts; waiting for it to end")
+            waiting = True
+            time.sleep(1.0)
+        except (SQLAlchemyError, psycopg.Error) as error:
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            reaching.took(time.monotonic(), " ".join(str(cause).split()))
+            time.sleep(reaching.wait)
+    database.dispose()
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    stopping = threading.Event()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, stop)
+    settings = Settings.from_env()
+    run(settings, AirflowClient(settings), stopping.is_set)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Deletes end here: rows with all that hangs on them in one transaction, and the files that they stood for.
+
+Files go first. A crash in between leaves a row in DELETE_IN_PROGRESS, and the next attempt finds fewer files.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, case, delete, select
+
+from pipelines.registry import store
+from pipelines.registry.store import Resource
+from pipelines.registry.tables import events, outbox, resources
+from pipelines.repository import GroupRepository
+from pipelines.settings import Settings
+from pipelines.versions import bentos
+
+log = logging.getLogger(__name__)
+
+GROUP_VISIBLE = timedelta(seconds=0.5)
+"""How long at least a dataset group can still be described after its delete, as clients that wait for it expect."""
+
+# What others hang on comes later.
+_ORDER = ("Campaign", "EventTracker", "Solution", "Dataset", "DatasetGroup")
+
+
+def remove_deleted(conn: Connection, settings: Settings, now: datetime) -> int:
+    """Remove what is marked for it; how many resources went. One that cannot be removed holds up no other."""
+    rank = case({kind: place for place, kind in enumerate(_ORDER)}, value=resources.c.kind, else_=len(_ORDER))
+    with conn.begin():
+        doomed = select(resources.c.id).where(resources.c.status.in_(store.DELETING)).order_by(rank)
+        ids = list(conn.execute(doomed).scalars())
+    removed = 0
+    for id in ids:
+        try:
+            removed += _remove(conn, settings, id, now)
+        except OSError:
+            log.exception("resource %s stays in DELETE IN_PROGRESS: its files cannot be removed", id)
+    return removed
+
+
+def _remove(conn: Connection, settings: Settings, id: str, now: datetime) -> bool:
+    with conn.begin():
+        resource = store.get(conn, id=id, lock=True)
+        if resource is None:
+            return False
+        if resource.status == store.DELETE_PENDING:
+            # As of now, not of the transaction's start, so that a group is visible long enough.
+            store.update(conn, id, status=store.DELETE_IN_PROGRESS)
+        hanging = _hanging(conn, resource)
+    if resource.kind == "DatasetGroup" and (resource.status == store.DELETE_PENDING or _too_fresh(resource, now)):
+        return False
+    if any(child.status in store.UNFINISHED for child in hanging) or _still_needed(conn, resource, hanging):
+        return False
+    _remove_files(settings, resource, hanging)
+    with conn.begin():
+        _remove_rows(conn, resource, _hanging(conn, resource))
+    log.info("request %s: deleted %s", resource.request_id, resource.arn)
+    return True
+
+
+def _too_fresh(group: Resource, now: datetime) -> bool:
+    return now - group.updated_at < GROUP_VISIBLE
+
+
+def _still_needed(conn: Connection, resource: Resource, hanging: Iterable[Resource]) -> bool:
+    """Whether something that does not go with it refers to it: a campaign whose own delete has not ended."""
+    going = {one.id for one in hanging}
+    with conn.begin():
+        return any(child.id not in going for child in store.children(conn, resource.id))
+
+
+def _hanging(conn: Connection, resource: Resource) -> list[Resource]:
+    """What goes with it: versions with their solution, import jobs with their dataset, all with their group."""
+    if resource.kind == "DatasetGroup":
+        return store.in_group(conn, resource.id)
+    kinds = {"Solution": "SolutionVersion", "Dataset": "DatasetImportJob"}
+    return store.children(conn, resource.id, kinds[resource.kind]) if resource.kind in kinds else []
+
+
+def _remove_files(settings: Settings, resource: Resource, hanging: Iterable[Resource]) -> None:
+    for one in (resource, *hanging):
+        if one.kind == "DatasetImportJob":
+            shutil.rmtree(settings.imports_dir / one.id, ignore_errors=True)
+        elif one.kind == "Solution":
+            bentos.remove_solution(settings, one.id)
+            _repository(settings, one).forget(f"solution/{one.id}", f"sv/{one.id}")
+        elif one.kind == "Dataset":
+            _repository(settings, one).forget(f"data/{one.id}", f"data/{one.id}")
+    if resource.kind == "DatasetGroup":
+        GroupRepository(settings, resource.id).delete()
+
+
+def _repository(settings: Settings, resource: Resource) -> GroupRepository:
+    assert resource.group_id is not None
+    return GroupRepository(settings, resource.group_id)
+
+
+def _remove_rows(conn: Connection, resource: Resource, hanging: Iterable[Resource]) -> None:
+    ids = [resource.id, *(one.id for one in hanging)]
+    if resource.kind == "DatasetGroup":
+        conn.execute(delete(events).where(events.c.group_id == resource.id))
+    elif resource.kind == "Dataset" and resource.doc.get("datasetType") == "INTERACTIONS":
+        conn.execute(delete(events).where(events.c.group_id == resource.group_id))
+    conn.execute(delete(outbox).where(outbox.c.resource_id.in_(ids)))
+    conn.execute(delete(resources).where(resources.c.id.in_(ids)))

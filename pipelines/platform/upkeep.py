@@ -1,0 +1,48 @@
+"""What must be done now and then so that nothing grows without bounds."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, delete, select
+
+from pipelines.registry import store
+from pipelines.registry.database import drop_served_partitions, ensure_served_partitions
+from pipelines.registry.tables import outbox, resources, workers
+from pipelines.repository import GroupRepository, RepositoryError
+from pipelines.settings import Settings
+
+log = logging.getLogger(__name__)
+
+WORKER_FORGOTTEN = timedelta(minutes=1)
+WISH_FORGOTTEN = timedelta(days=7)
+
+
+def prune_rows(conn: Connection, now: datetime) -> None:
+    """Workers that died (their deployments go with them), and wishes that were fulfilled long ago."""
+    with conn.begin():
+        conn.execute(delete(workers).where(workers.c.heartbeat_at < now - WORKER_FORGOTTEN))
+        conn.execute(delete(outbox).where(outbox.c.settled_at < now - WISH_FORGOTTEN))
+
+
+def turn_partitions(conn: Connection, now: datetime) -> None:
+    """Partitions of `served` for the coming hours are there, those of the day before are gone."""
+    with conn.begin():
+        made = ensure_served_partitions(conn, now)
+    with conn.begin():
+        dropped = drop_served_partitions(conn, now)
+    if made or dropped:
+        log.info("served: made %s, dropped %s", made, dropped)
+
+
+def collect_repositories(conn: Connection, settings: Settings) -> None:
+    """Bound every group's cache and remote, unless a job runs in it; then it is its turn an hour later."""
+    with conn.begin():
+        query = select(resources.c.id).where(resources.c.kind == "DatasetGroup", resources.c.status == store.ACTIVE)
+        groups = list(conn.execute(query).scalars())
+    for group_id in groups:
+        try:
+            GroupRepository(settings, group_id).collect()
+        except (RepositoryError, OSError) as error:
+            log.warning("group %s is not collected: %s", group_id, error)

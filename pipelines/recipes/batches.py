@@ -1,0 +1,111 @@
+"""Sequences cut into what one training step sees (numpy only).
+
+Users of similar length go side by side and are read in chunks of `bptt` events; a user's hidden state is carried from
+chunk to chunk, so that the whole history speaks while gradients reach back `bptt` events (truncated back-propagation
+through time).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.recipes.interactions import Sequences
+
+HISTORY_LENGTH = 500
+"""How many events back an item still counts as seen."""
+BUCKETS = 8
+"""Ages of an event for the repeat term: newest, 2-3, 4-7, ..., 128 and older."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One step: the same stretch of B users' sequences, T events long, in which P events have a successor."""
+
+    items: NDArray[np.int64]
+    """(B, T) item codes; where `valid` is false some other user's."""
+    valid: NDArray[np.bool_]
+    """(B, T): the event and its successor belong to the user; P of them are true."""
+    targets: NDArray[np.int64]
+    """(P,) the item that came next."""
+    weights: NDArray[np.float32]
+    """(P,) how much the prediction of that event counts."""
+    seen: NDArray[np.int64]
+    """(S,) row x number of items + item, for each event that the user had before the target."""
+    seen_bucket: NDArray[np.int64]
+    """(S,) the age of that event, see `buckets`."""
+
+
+def batches(sequences: Sequences, size: int, random: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+    """Users with at least two events, `size` at a time and longest first, in an order that differs each epoch."""
+    counts = np.diff(sequences.offsets)
+    # Jittered lengths: neighbours are alike, which keeps padding small, but not the same in every epoch.
+    order = np.argsort(-counts * np.exp(random.normal(0.0, 0.3, len(counts))), kind="stable")
+    order = order[counts[order] >= 2]
+    groups = [order[start : start + size] for start in range(0, len(order), size)]
+    for index in random.permutation(len(groups)):
+        group = groups[index]
+        yield group[np.argsort(-counts[group], kind="stable")]
+
+
+def chunk_count(sequences: Sequences, size: int, length: int) -> int:
+    """About how many steps an epoch has."""
+    counts = np.sort(np.diff(sequences.offsets))[::-1]
+    longest = counts[counts >= 2][::size]
+    return int(np.sum((longest - 2) // length + 1))
+
+
+def chunks(
+    sequences: Sequences, weights: NDArray[np.float32], users: NDArray[np.int64], length: int, items: int
+) -> Iterator[Chunk]:
+    """The chunks of one batch of users, oldest first; users whose history has ended are gone from later ones."""
+    starts, counts = sequences.offsets[:-1][users], np.diff(sequences.offsets)[users]
+    last = len(sequences.items) - 1
+    for begin in range(0, int(counts[0]) - 1, length):
+        active = int((counts - 1 > begin).sum())
+        end = min(begin + length, int(counts[0]) - 1)
+        rows = starts[:active, None] + np.arange(begin, end)
+        valid = np.arange(begin, end) < counts[:active, None] - 1
+        at = rows[valid]
+        first = np.broadcast_to(starts[:active, None], rows.shape)[valid]
+        seen, age = seen_before(sequences.items, first, at, items)
+        yield Chunk(
+            sequences.items[np.minimum(rows, last)].astype(np.int64),
+            valid,
+            sequences.items[at + 1].astype(np.int64),
+            weights[at + 1],
+            seen,
+            buckets(age),
+        )
+
+
+def seen_before(
+    items: NDArray[np.int32], first: NDArray[np.int64], at: NDArray[np.int64], item_count: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For position p, the events from `first[p]` to `at[p]`: flat (p, item) indices, and ages (1: the event at `at`)."""
+    lengths = np.minimum(at - first + 1, HISTORY_LENGTH)
+    row = np.repeat(np.arange(len(at)), lengths)
+    back = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return row * item_count + items[np.repeat(at, lengths) - back].astype(np.int64), back + 1
+
+
+def buckets(age: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Bucket of each age in events, 1 being the newest: 0, 1, 1, 2, 2, 2, 2, 3, ..."""
+    # frexp is exact where log2 of a float might round up at a power of two.
+    bucket: NDArray[np.int64] = np.minimum(np.frexp(age)[1] - 1, BUCKETS - 1).astype(np.int64)
+    return bucket
+
+
+def recency_weights(times: NDArray[np.int64], masked: bool) -> NDArray[np.float32]:
+    """What each event counts: all alike, or, under the recency mask, the oldest a quarter of the newest. Mean 1.
+
+    Age is the share of events that are newer, not seconds: one wrong clock must not make all others old.
+    """
+    if not masked or not len(times):
+        return np.ones(len(times), np.float32)
+    newer = 1 - np.searchsorted(np.sort(times), times, side="right") / len(times)
+    weights: NDArray[np.float64] = np.exp2(-2.0 * newer)
+    return np.asarray(weights / weights.mean(), np.float32)

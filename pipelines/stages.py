@@ -1,0 +1,243 @@
+"""The stages of dvc.yaml: `python -m pipelines.stages prepare` reads params.yaml and data/, and writes new files.
+
+One function a stage, run in the folder that holds dvc.yaml. Outputs are written beside their place and renamed, so a
+killed stage leaves none behind; never in place, because what DVC has cached is a hard link into its cache.
+
+What a person can act on (too little data, a hyperparameter out of range) ends a stage with exit code 2 and one line
+`failureReason: ...` on standard error; anything else is a bug or the machine, with its stack trace.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.recipes.catalogue import Recipe, recipe_by_name
+from pipelines.recipes.contract import FitSettings, RecipeCode
+from pipelines.recipes.contract import load as load_recipe
+from pipelines.recipes.hyperparameters import HyperparameterError
+
+if TYPE_CHECKING:
+    from pipelines.datasets.schema import DatasetType
+
+log = logging.getLogger(__name__)
+
+REASON = "failureReason: "
+INPUTS = Path("data/inputs")
+IMPORTED = Path("data/imported")
+VALIDATED = Path("data/validated")
+PREPARED = Path("data/prepared")
+REPORTS = Path("data/reports")
+METRICS = REPORTS / "metrics.json"
+LOSS = REPORTS / "loss.csv"
+COMPARISON = REPORTS / "comparison.csv"
+MODEL = Path("data/model")
+ARTEFACT = Path("data/artefact")
+
+DATASET_TYPES: tuple[DatasetType, ...] = ("INTERACTIONS", "ITEMS", "USERS")
+NDCG = "normalized_discounted_cumulative_gain_at_25"
+
+
+class StageFailed(ValueError):
+    """The data or the parameters are at fault; the message becomes the version's failureReason."""
+
+
+def import_example(params: Mapping[str, Any]) -> None:
+    """Root only: fetch the example data set and make the snapshots that an import would."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from pipelines.datasets import example, movielens
+    from pipelines.settings import Settings
+
+    wanted = params["dataset"]
+    if wanted != {"uri": "movielens-100k", "digest": movielens.RATINGS_SHA256}:
+        raise StageFailed(f"dataset {wanted} is unknown; params.yaml can name movielens-100k by its digest")
+    given = os.environ.get("DATA")
+    found = movielens.fetch(Settings.from_env().home / "data" / "movielens-100k", Path(given) if given else None)
+    log.info("MovieLens-100K from %s", found.source)
+    profiles = {}
+    for kind in DATASET_TYPES:
+        with replacing(INPUTS / kind.lower()) as directory:
+            csv_file = found.directory / movielens.FILES[kind]
+            profiles[kind] = example.build_snapshot(csv_file, movielens.SCHEMAS[kind], kind, directory)
+        log.info("%s: %d rows", kind.lower(), profiles[kind].row["rows"])
+    with replacing(IMPORTED) as directory:
+        directory.mkdir()
+        for kind, profile in profiles.items():
+            profile.save(directory / f"{kind.lower()}.json")
+    with replacing(INPUTS / "events") as directory:
+        directory.mkdir()
+        strings = [(name, pa.string()) for name in ("USER_ID", "ITEM_ID")]
+        schema = pa.schema(
+            [*strings, ("TIMESTAMP", pa.int64()), ("EVENT_TYPE", pa.string()), ("EVENT_VALUE", pa.float64())]
+        )
+        pq.write_table(schema.empty_table(), directory / "events.parquet")
+
+
+def validate_example(_params: Mapping[str, Any]) -> None:
+    """Root only: judge the import's profiles by the Great Expectations suites; a report a dataset."""
+    from pipelines.datasets import example, movielens
+    from pipelines.datasets.profile import Profile
+
+    with replacing(VALIDATED) as directory:
+        directory.mkdir()
+        for kind in DATASET_TYPES:
+            profile = Profile.load(IMPORTED / f"{kind.lower()}.json")
+            example.validate_snapshot(profile, movielens.SCHEMAS[kind], directory / f"{kind.lower()}.html")
+            log.info("%s: all critical rules hold", kind.lower())
+
+
+def prepare(params: Mapping[str, Any]) -> None:
+    """Imported and streamed interactions -> sequences."""
+    from pipelines.recipes import preparing
+
+    solution = params["solution"]
+    wanted = preparing.EventFilter(solution["event_type"], solution["event_value_threshold"])
+    imported, streamed, items = preparing.read_inputs(INPUTS)
+    log.info("%d imported interactions, %d streamed events", len(imported.users), len(streamed.users))
+    try:
+        data = preparing.prepare(imported, streamed, items, wanted)
+    except preparing.NotEnoughData as error:
+        raise StageFailed(str(error)) from error
+    with replacing(PREPARED) as directory:
+        preparing.write_prepared(data, directory)
+    log.info("%d interactions of %d users with %d items", len(data.sequences.items), len(data.user_ids), data.items)
+
+
+def evaluate(params: Mapping[str, Any]) -> None:
+    """Fit on the hold-out's training users; metrics, baselines, best epoch, curve."""
+    from pipelines.recipes.preparing import read_prepared
+
+    recipe, code = _recipe(params)
+    started = time.process_time()
+    found = code.evaluate(read_prepared(PREPARED))
+    log.info("evaluation fit took %.1f CPU s; best epoch %d", time.process_time() - started, found.best_epoch)
+    for name, metrics in {"model": found.metrics, **found.baselines}.items():
+        log.info("NDCG@25 of %s: %.4f", name, metrics[NDCG])
+    report = {
+        "recipe": recipe.name,
+        "metrics": found.metrics,
+        "baselines": found.baselines,
+        "best_epoch": found.best_epoch,
+        "test_users": found.test_users,
+    }
+    _write(METRICS, json.dumps(report, indent=1, sort_keys=True) + "\n")
+    _write_csv(LOSS, found.curve)
+    scores = {recipe.name: found.metrics, **found.baselines}
+    _write_csv(COMPARISON, [{"model": name, "ndcg_at_25": metrics[NDCG]} for name, metrics in scores.items()])
+
+
+def train(params: Mapping[str, Any]) -> None:
+    """Fit on everything for as many epochs as the evaluation found best."""
+    from pipelines.recipes.preparing import read_prepared
+
+    _, code = _recipe(params)
+    epochs = json.loads(METRICS.read_text())["best_epoch"]
+    started = time.process_time()
+    model = code.fit(read_prepared(PREPARED), epochs)
+    log.info("fit on everything took %.1f CPU s, %d epochs", time.process_time() - started, epochs)
+    with replacing(MODEL) as directory:
+        model.save(directory)
+
+
+def package(params: Mapping[str, Any]) -> None:
+    """The artefact that the runtime serves, opened once as the runtime will."""
+    from pipelines.recipes.preparing import read_prepared
+    from pipelines.serving.artefact import Artefact
+
+    _, code = _recipe(params)
+    report = json.loads(METRICS.read_text())
+    described = {key: report[key] for key in ("metrics", "baselines", "best_epoch", "test_users")}
+    with replacing(ARTEFACT) as directory:
+        code.export(code.load(MODEL), read_prepared(PREPARED), directory, {**described, "code": params["code"]})
+        Artefact.open(directory)
+    log.info("artefact of %.1f MB", sum(file.stat().st_size for file in ARTEFACT.iterdir()) / 1e6)
+
+
+STAGES: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
+    "import": import_example,
+    "validate": validate_example,
+    "prepare": prepare,
+    "evaluate": evaluate,
+    "train": train,
+    "package": package,
+}
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """A path beside `target`, not yet made, that takes its place when the block succeeds."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
+        new = Path(scratch) / target.name
+        yield new
+        if target.exists():
+            shutil.rmtree(target)
+        new.rename(target)
+
+
+def _recipe(params: Mapping[str, Any]) -> tuple[Recipe, RecipeCode]:
+    name, training = params["solution"]["recipe"], params["training"]
+    recipe = recipe_by_name(name)
+    if recipe is None:
+        raise StageFailed(f"Recipe {name!r} does not exist; ListRecipes names those that do.")
+    try:
+        algorithm = recipe.algorithm_values({k: str(v) for k, v in params["hyperparameters"].items()})
+        featurization = recipe.featurization_values({k: str(v) for k, v in params["featurization"].items()})
+        settings = FitSettings(algorithm, featurization, int(training["seed"]), int(training["threads"]))
+        return recipe, load_recipe(recipe, settings)
+    except (HyperparameterError, LookupError) as error:
+        raise StageFailed(str(error)) from error
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)
+
+
+def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}")
+    with new.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]) if rows else ["epoch"], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    new.replace(path)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one stage here; 0, or 2 after a `failureReason: ` line."""
+    import yaml
+
+    if len(arguments) != 1 or arguments[0] not in STAGES:
+        sys.stderr.write(f"usage: python -m pipelines.stages {'|'.join(STAGES)}\n")
+        return 64
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format=f"{arguments[0]}: %(message)s", force=True)
+    # It tells at every start what it registers.
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    try:
+        STAGES[arguments[0]](params)
+    except StageFailed as error:
+        sys.stderr.write(f"{REASON}{error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    # Threads that wait for work by spinning burn the cores of whatever else runs here; read when torch loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    sys.exit(main(sys.argv[1:]))

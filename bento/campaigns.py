@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -182,11 +182,13 @@ class Campaigns:
 
     # Loading --------------------------------------------------------------------------------------------
 
-    def _follow(self, campaigns: Iterable[Campaign]) -> None:
+    def _follow(self, campaigns: Sequence[Campaign]) -> None:
         old = {route.campaign.id: route.loaded for route in self.routes.values()}
         self._swap({c.arn: Route(c, None if c.is_ended else old.get(c.id)) for c in campaigns})
-        there = {route.campaign.id for route in self.routes.values()}
-        self._failures = {step: failure for step, failure in self._failures.items() if step.campaign_id in there}
+        possible = {
+            step for c in campaigns for step in (Step(c.id, c.deployment_id, c.wanted), Step(c.id, "", c.serving))
+        }
+        self._failures = {step: failure for step, failure in self._failures.items() if step in possible}
 
     def _settle_all(self) -> None:
         for arn, route in self.routes.items():

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import psutil
@@ -118,7 +119,8 @@ def test_acknowledged_events_survive_the_killing_of_workers(runtime: BentoRuntim
     for thread in threads:
         thread.start()
     for _ in range(3):
-        until("a hundred more", lambda goal=len(acknowledged) + 100: len(acknowledged) >= goal, 40)
+        goal = len(acknowledged) + 100
+        until("a hundred more", partial(lambda goal: len(acknowledged) >= goal, goal), 40)
         runtime.workers[0].send_signal(signal.SIGKILL)
         both_workers(runtime, shop)
     stop.set()

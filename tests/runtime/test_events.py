@@ -27,7 +27,10 @@ def test_events_are_stored_as_given(standing: Standing) -> None:
         metricAttribution={"eventAttributionSource": "mail"},
     )
     answer = standing.events.put_events(
-        trackingId=standing.shop.tracking_id, userId="u1", sessionId="stored", eventList=[sent, event(None, kind="start")]
+        trackingId=standing.shop.tracking_id,
+        userId="u1",
+        sessionId="stored",
+        eventList=[sent, event(None, kind="start")],
     )
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200 and answer["ResponseMetadata"]["RequestId"]
     columns = "event_id, user_key, user_id, event_type, event_value, item_id, sent_at, properties, impression"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from functools import partial
 from typing import Any
 
 import pytest
@@ -175,7 +176,7 @@ def test_what_was_served_is_written_within_seconds(standing: Standing) -> None:
             "JOIN openpersonalize.resources v ON v.id = s.solution_version_id WHERE recommendation_id = %s"
         )
         ((items, user, request_id, arn, kind),) = until(
-            "the answer in `served`", lambda: standing.shop.query(select, recommendation_id), 3
+            "the answer in `served`", partial(standing.shop.query, select, recommendation_id), 3
         )
         assert (items, user, arn, kind) == (items_of(answer), "u5", campaign, "SolutionVersion")
         assert request_id == answer["ResponseMetadata"]["RequestId"]

@@ -20,6 +20,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from sqlalchemy import Engine
 
 from bento.app import create_app
 from pipelines.aws import arns
+from pipelines.platform.activation import activate_campaigns
 from pipelines.registry import store
 from pipelines.registry.database import engine, libpq_url
 from pipelines.serving.artefact import Artefact
@@ -221,6 +223,16 @@ class Shop:
         self.activate(arn, workers)
         return arn
 
+    def reconcile(self) -> None:
+        """Let the reconciler decide on campaigns once."""
+        with self.engine.connect() as conn:
+            activate_campaigns(conn, datetime.now(UTC))
+
+    def wanted(self, campaign_arn: str) -> str:
+        """The id of the deployment that the campaign wants."""
+        select = "SELECT internal #>> '{deployment,id}' FROM openpersonalize.resources WHERE arn = %s"
+        return str(self.query(select, campaign_arn)[0][0])
+
     def reports(self, campaign_arn: str) -> list[tuple[str, str | None]]:
         """(deployment id wanted or another, error) of every living worker."""
         return [
@@ -235,7 +247,11 @@ class Shop:
         ]
 
     def set_status(self, arn: str, status: str) -> None:
-        self.query("UPDATE openpersonalize.resources SET status = %s, updated_at = now() WHERE arn = %s RETURNING 1", status, arn)
+        self.query(
+            "UPDATE openpersonalize.resources SET status = %s, updated_at = now() WHERE arn = %s RETURNING 1",
+            status,
+            arn,
+        )
 
     def query(self, statement: str, *parameters: Any) -> list[Any]:
         with psycopg.connect(self.url, autocommit=True) as conn:
@@ -357,7 +373,13 @@ def bento_runtime(settings: Settings, environment: Mapping[str, str] | None = No
     env.pop("PROMETHEUS_MULTIPROC_DIR", None)
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=REPOSITORY, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            command,
+            cwd=REPOSITORY,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
     url = f"http://127.0.0.1:{port}"
     try:

@@ -35,7 +35,12 @@ def row(properties: Any = None, *, call: dict[str, Any] | None = None, **members
 
 @pytest.mark.parametrize(
     ("field", "key"),
-    [("NUM_RATINGS", "numRatings"), ("CREATION_TIMESTAMP", "creationTimestamp"), ("GENRES", "genres"), ("A_1_B", "a1B")],
+    [
+        ("NUM_RATINGS", "numRatings"),
+        ("CREATION_TIMESTAMP", "creationTimestamp"),
+        ("GENRES", "genres"),
+        ("A_1_B", "a1B"),
+    ],
 )
 def test_a_property_key_is_the_lower_camel_case_of_the_field(field: str, key: str) -> None:
     assert camel_case(field) == key

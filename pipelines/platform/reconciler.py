@@ -24,7 +24,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from pipelines.platform.activation import activate_campaigns
 from pipelines.platform.airflow_client import AirflowClient
 from pipelines.platform.removal import remove_deleted
-from pipelines.platform.runs import Airflow, Outcome, settle_runs, start_runs
+from pipelines.platform.runs import Airflow, settle_runs, start_runs
 from pipelines.platform.upkeep import collect_repositories, prune_rows, turn_partitions
 from pipelines.registry.database import NOTIFY_CHANNEL, engine
 from pipelines.settings import Settings
@@ -69,35 +69,61 @@ class Backoff:
 
 
 @dataclass
-class Schedule:
-    """When each of the steps that need not run every time is due again, in monotonic seconds."""
+class Duty:
+    """One thing to do again and again; it waits longer while it fails, without holding up the others."""
 
-    look: float = 0.0
-    prune: float = 0.0
-    collect: float = 0.0
-    starting: Backoff = field(default_factory=lambda: Backoff("starting DAG runs"))
-    looking: Backoff = field(default_factory=lambda: Backoff("looking at DAG runs"))
+    what: str
+    do: Callable[[Connection, datetime], str | None]
+    """Does all there is to do; what kept it from doing so, or None."""
+    every: float = 0.0
+    """Seconds from one time to the next."""
+    due: float = 0.0
+    backoff: Backoff = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.backoff = Backoff(self.what)
+
+    def run(self, conn: Connection, now: datetime, at: float) -> None:
+        """Do it if it is due; `at` is the monotonic second."""
+        if at < self.due or not self.backoff.ready(at):
+            return
+        try:
+            problem = self.do(conn, now)
+        except (SQLAlchemyError, psycopg.Error):
+            # The connection, and with it the lease, may be gone.
+            raise
+        except Exception as error:  # one resource that breaks a duty must not end the others
+            problem = f"{type(error).__name__}: {error}"
+            if self.backoff.problem is None:
+                log.exception("%s", self.what)
+        self.backoff.took(at, problem)
+        self.due = at + self.every
 
 
-def step(conn: Connection, settings: Settings, airflow: Airflow, now: datetime, schedule: Schedule, at: float) -> None:
-    """Everything that is due, once. `now` is the database's time, `at` the monotonic second."""
-    if schedule.starting.ready(at):
-        schedule.starting.took(at, start_runs(conn, airflow, now).problem)
-    activate_campaigns(conn, now)
-    remove_deleted(conn, settings, now)
-    if at >= schedule.look and schedule.looking.ready(at):
-        schedule.look = at + LOOK_SECONDS
-        outcome: Outcome = settle_runs(conn, airflow, now)
-        schedule.looking.took(at, outcome.problem)
-    if at >= schedule.prune:
-        schedule.prune = at + PRUNE_SECONDS
-        prune_rows(conn, now)
-        turn_partitions(conn, now)
-    if at >= schedule.collect:
+def duties(settings: Settings, airflow: Airflow, at: float) -> list[Duty]:
+    """Everything that the reconciler does, in the order in which it is done."""
+
+    def quietly(do: Callable[[Connection, datetime], object]) -> Callable[[Connection, datetime], str | None]:
+        def done(conn: Connection, now: datetime) -> None:
+            do(conn, now)
+
+        return done
+
+    return [
+        Duty("starting DAG runs", lambda conn, now: start_runs(conn, airflow, now).problem),
+        Duty("activating campaigns", quietly(activate_campaigns)),
+        Duty("removing what was deleted", quietly(lambda conn, now: remove_deleted(conn, settings, now))),
+        Duty("looking at DAG runs", lambda conn, now: settle_runs(conn, airflow, now).problem, LOOK_SECONDS),
+        Duty("turning the partitions of served", quietly(turn_partitions), PRUNE_SECONDS),
+        Duty("forgetting dead workers", quietly(prune_rows), PRUNE_SECONDS),
         # Not at the start, when everything else has to come up.
-        if schedule.collect:
-            collect_repositories(conn, settings)
-        schedule.collect = at + COLLECT_SECONDS
+        Duty(
+            "collecting repositories",
+            quietly(lambda conn, _: collect_repositories(conn, settings)),
+            COLLECT_SECONDS,
+            due=at + COLLECT_SECONDS,
+        ),
+    ]
 
 
 @contextmanager
@@ -130,7 +156,7 @@ def run(settings: Settings, airflow: Airflow, stopped: Callable[[], bool]) -> No
     """Act until `stopped`, through restarts of PostgreSQL and of Airflow."""
     database = engine(settings, pool_size=1)
     reaching = Backoff("reaching the database")
-    schedule = Schedule()
+    todo = duties(settings, airflow, time.monotonic())
     waiting = False
     while not stopped():
         try:
@@ -141,7 +167,8 @@ def run(settings: Settings, airflow: Airflow, stopped: Callable[[], bool]) -> No
                     reaching.took(time.monotonic(), None)
                     with conn.begin():
                         now = conn.execute(select(func.clock_timestamp())).scalar_one()
-                    step(conn, settings, airflow, now, schedule, time.monotonic())
+                    for duty in todo:
+                        duty.run(conn, now, time.monotonic())
                     wait_for_wish(conn, POLL_SECONDS)
         except LeaseHeld:
             if not waiting:

@@ -18,7 +18,7 @@ from pipelines.settings import Settings
 
 DAG_ID = "dataset_import"
 MAX_UNFINISHED = 5
-_S3 = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?", re.DOTALL)
+_S3 = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]*(/.*)?", re.DOTALL)
 
 describe = views.describing("DatasetImportJob")
 list_all = views.listing("DatasetImportJob", "datasetImportJobs", within="Dataset")

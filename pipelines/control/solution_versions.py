@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 
+from sqlalchemy import Connection, func, select
+
 from pipelines.aws import arns
 from pipelines.aws.errors import InvalidInput, ResourceAlreadyExists, ResourceInUse
 from pipelines.control import lookup, views
@@ -12,6 +14,7 @@ from pipelines.control.creation import check_limit, create, members
 from pipelines.control.recipes import require_recipe
 from pipelines.registry import store
 from pipelines.registry.store import Resource
+from pipelines.settings import Settings
 
 DAG_ID = "solution_version"
 MAX_UNFINISHED = 20
@@ -23,6 +26,25 @@ _list_any = views.listing("SolutionVersion", "solutionVersions", within="Solutio
 
 def create_solution_version(context: Context, given: Given) -> Given:
     """Always a new one; several train at once. Raises InvalidInput, ResourceInUse, LimitExceeded."""
+    version = _create(context, given)
+    store.wish(context.conn, version, DAG_ID)
+    return {"solutionVersionArn": version.arn}
+
+
+def create_in_run(settings: Settings, conn: Connection, solution_arn: str, run_id: str, request_id: str | None) -> str:
+    """The id of the version that a DAG run, started by hand in Airflow, trains; a retry of the run gets the same.
+
+    Raises what CreateSolutionVersion raises.
+    """
+    there = store.of_run(conn, run_id)
+    if there is None:
+        now = conn.execute(select(func.now())).scalar_one()
+        there = _create(Context(conn, settings, request_id or run_id, now), {"solutionArn": solution_arn})
+        store.adopt_run(conn, there, DAG_ID, run_id)
+    return there.id
+
+
+def _create(context: Context, given: Given) -> Resource:
     solution = lookup.lock_active(context, "Solution", given["solutionArn"])
     group = lookup.group_of(context, solution)
     _check_trainable(context, solution, given.get("trainingMode", "FULL"))
@@ -47,8 +69,7 @@ def create_solution_version(context: Context, given: Given) -> Given:
         },
     )
     check_limit(context, "SolutionVersion", MAX_UNFINISHED)
-    store.wish(context.conn, version, DAG_ID)
-    return {"solutionVersionArn": version.arn}
+    return version
 
 
 def _check_trainable(context: Context, solution: Resource, mode: str) -> None:

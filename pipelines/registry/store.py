@@ -266,6 +266,20 @@ def wish(conn: Connection, resource: Resource, dag_id: str, conf: Mapping[str, A
     return run_id
 
 
+def adopt_run(conn: Connection, resource: Resource, dag_id: str, run_id: str) -> None:
+    """Tie a resource to a DAG run that a person started in Airflow: the run takes the place of a wish's."""
+    conf = {"resource_id": resource.id, "resource_arn": resource.arn, "request_id": resource.request_id}
+    row = {"resource_id": resource.id, "dag_id": dag_id, "run_id": run_id, "conf": conf, "started_at": func.now()}
+    conn.execute(sql_insert(outbox).values(row))
+
+
+def of_run(conn: Connection, run_id: str) -> Resource | None:
+    """The resource that a DAG run is for, or None."""
+    query = select(resources).join(outbox, outbox.c.resource_id == resources.c.id).where(outbox.c.run_id == run_id)
+    row = conn.execute(query).one_or_none()
+    return _resource(row) if row is not None else None
+
+
 def wake_reconciler(conn: Connection) -> None:
     """Tell the reconciler, when this transaction commits, that there is something to do."""
     conn.execute(text(f"NOTIFY {NOTIFY_CHANNEL}"))

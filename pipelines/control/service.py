@@ -14,8 +14,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from pipelines.aws import http, models, sigv4
@@ -31,6 +31,9 @@ log = logging.getLogger("openpersonalize.control")
 
 ATTEMPTS = 3
 """How often an operation is begun anew when its transaction was ended for no fault of its own."""
+LOCK_TIMEOUT = "10s"
+"""How long a request waits for another that works on the same dataset group."""
+_LOCK_NOT_AVAILABLE = "55P03"
 _DEADLOCK = {"40P01", "40001"}
 # Before the first migration, and while the store is emptied.
 _NOT_THERE = {"42P01", "3F000"}
@@ -119,6 +122,7 @@ class ControlPlane:
             committing = False
             try:
                 with self._engine.begin() as conn:
+                    conn.execute(text("SELECT set_config('lock_timeout', :wait, true)"), {"wait": LOCK_TIMEOUT})
                     doc = operations.run(Context(conn, self._settings, request_id, now), operation, given)
                     committing = True
             except PoolTimeout as failure:
@@ -140,11 +144,11 @@ def _is_passing(failure: DBAPIError) -> bool:
 
 
 def _is_outage(failure: DBAPIError) -> bool:
-    """Whether the server, not the statement, is the cause: classes 08, 53, 57, no connection, no tables yet."""
+    """Whether the moment, not the statement, is the cause: no connection, no resources, no tables yet, a lock."""
     state = _sqlstate(failure)
-    if isinstance(failure, ProgrammingError):
-        return state in _NOT_THERE
-    return failure.connection_invalidated or state is None or state[:2] in {"08", "53", "57", "40"}
+    if isinstance(failure, OperationalError | InterfaceError):
+        return True
+    return failure.connection_invalidated or state in {*_NOT_THERE, *_DEADLOCK, _LOCK_NOT_AVAILABLE}
 
 
 def _sqlstate(failure: DBAPIError) -> str | None:

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from fastapi import FastAPI
 from sqlalchemy import make_url, text
 
+from pipelines.registry import store
 from plugins.control_plane.app import MAX_BODY, MountWithoutSlash, create_app
 from tests.api.conftest import client_for, serving
 from tests.conftest import ACCESS_KEY_ID, SECRET_ACCESS_KEY, execute
@@ -130,6 +131,19 @@ def test_while_the_database_is_away_the_answer_is_one_that_clients_retry(persona
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
     execute(postgres, f"ALTER DATABASE {database} ALLOW_CONNECTIONS true")
     assert len(personalize.list_dataset_groups()["datasetGroups"]) == 1
+
+
+def test_a_request_does_not_wait_for_ever_for_another(personalize, db, monkeypatch) -> None:
+    from pipelines.control import service
+
+    monkeypatch.setattr(service, "LOCK_TIMEOUT", "100ms")
+    arn = personalize.create_dataset_group(name="held")["datasetGroupArn"]
+    with db.begin() as conn:
+        store.get(conn, arn=arn, lock=True)
+        with pytest.raises(ClientError) as refused:
+            personalize.delete_dataset_group(datasetGroupArn=arn)
+        assert refused.value.response["Error"]["Code"] == "ServiceUnavailableException"
+    personalize.delete_dataset_group(datasetGroupArn=arn)
 
 
 def test_before_the_first_migration_the_answer_is_one_that_clients_retry(personalize, db) -> None:

@@ -1,0 +1,38 @@
+"""A training started in the Airflow UI makes its version as CreateSolutionVersion would, and is tied to its run."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select
+
+from pipelines.aws.errors import ResourceNotFound
+from pipelines.control.solution_versions import create_in_run
+from pipelines.registry import store
+from pipelines.registry.tables import outbox
+from tests.support.group import USER_PERSONALIZATION, make_group
+
+
+def test_the_run_takes_the_place_of_a_wish_and_its_retry_gets_the_same_version(personalize, settings, db) -> None:
+    group = make_group(personalize, "shop")
+    given = {"name": "taste", "datasetGroupArn": group.arn, "recipeArn": USER_PERSONALIZATION}
+    solution = personalize.create_solution(**given)["solutionArn"]
+    ids = []
+    for _ in range(2):
+        with db.begin() as conn:
+            ids.append(create_in_run(settings, conn, solution, "manual__2026-01-01", None))
+    assert ids[0] == ids[1]
+    [shown] = personalize.list_solution_versions(solutionArn=solution)["solutionVersions"]
+    assert shown["status"] == "CREATE PENDING"
+    with db.begin() as conn:
+        [row] = conn.execute(select(outbox)).all()
+        version = store.get(conn, id=ids[0])
+    assert (row.run_id, row.resource_id) == ("manual__2026-01-01", ids[0])
+    assert row.started_at is not None
+    assert version is not None
+    assert (version.arn, version.request_id) == (shown["solutionVersionArn"], "manual__2026-01-01")
+
+
+def test_an_unknown_solution_is_refused_as_by_the_api(settings, db) -> None:
+    nowhere = "arn:aws:personalize:us-east-1:123456789012:solution/none"
+    with db.begin() as conn, pytest.raises(ResourceNotFound):
+        create_in_run(settings, conn, nowhere, "manual__x", None)

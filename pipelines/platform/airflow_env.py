@@ -8,7 +8,9 @@ from pipelines.platform.credentials import ADMIN, Credentials, passwords_file
 from pipelines.platform.source import dags_folder, plugins_folder
 from pipelines.settings import TELEMETRY_OFF, Settings
 
-# Trainings take two slots of pool `memory`, an import one: two trainings and an import run at the same time.
+POOL = "memory"
+POOL_SLOTS = 5
+"""A training takes 2, an import 1: two trainings and an import at a time fit into the memory of a small machine."""
 PARALLEL_TASKS = 4
 
 

@@ -40,6 +40,7 @@ class Child:
         self._started_at = 0.0
         self._start_again_at = 0.0
         self._starts = 0
+        self._told_to_stop = False
 
     @property
     def pid(self) -> int | None:
@@ -98,6 +99,9 @@ class Child:
             self.done = True
             return
         self.last_exit = describe_exit(code)
+        if self._told_to_stop:
+            log.info("%s stopped: %s", self.spec.name, self.last_exit)
+            return
         if now - self._started_at >= HEALTHY_AFTER:
             self._failures = 0
         self._wait_longer(now)
@@ -108,6 +112,8 @@ class Child:
         self._failures += 1
 
     def send_stop(self) -> None:
+        """Tell it to stop; it is not started again."""
+        self._told_to_stop = True
         if self._process is not None:
             os.kill(self._process.pid, self.spec.stop_signal)
 

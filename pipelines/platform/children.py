@@ -67,8 +67,9 @@ def platform_children(
         command = _python("airflow", "api-server", "--apps", apps, "--host", "127.0.0.1", "--port", str(port))
         return ChildSpec(name, command, env, (*first, *needs), stop_stage=stage, stop_patience=6.0)
 
-    def airflow_job(name: str, *options: str, env: Mapping[str, str] = quiet) -> ChildSpec:
-        return ChildSpec(name, _python("airflow", name, *options), env, (*first, "airflow-schema"))
+    def job(name: str, *options: str, env: Mapping[str, str] = quiet, patience: float = 5.0) -> ChildSpec:
+        command = _python("airflow", name, *options)
+        return ChildSpec(name, command, env, (*first, "airflow-schema"), stop_patience=patience)
 
     return [
         *store,
@@ -76,9 +77,10 @@ def platform_children(
         ChildSpec("airflow-schema", _migration("airflow"), quiet, first, once=True),
         api("control", "core", settings.control_port, quiet, schemas, WORK),
         api("execution", "execution", execution_port, quiet, ("airflow-schema",), REPORT),
-        airflow_job("scheduler", "--skip-serve-logs", env=airflow),
-        airflow_job("dag-processor"),
-        airflow_job("triggerer", "--skip-serve-logs"),
+        # It waits for running tasks; what they were at is started again by the next scheduler.
+        job("scheduler", "--skip-serve-logs", env=airflow, patience=15.0),
+        job("dag-processor"),
+        job("triggerer", "--skip-serve-logs"),
         ChildSpec("reconciler", _python("pipelines.platform.reconciler"), common, (*first, *schemas)),
         _runtime(settings, common, (*first, "registry-schema")),
     ]

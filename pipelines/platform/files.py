@@ -25,7 +25,7 @@ def write_atomically(path: Path, text: str, *, mode: int = 0o644) -> None:
 
 
 def write_json(path: Path, value: Any, *, mode: int = 0o644) -> None:
-    write_atomically(path, json.dumps(value, indent=1, sort_keys=True) + "\n", mode=mode)
+    write_atomically(path, json.dumps(value, indent=1) + "\n", mode=mode)
 
 
 def read_json(path: Path) -> Any:

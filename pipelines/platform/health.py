@@ -93,9 +93,11 @@ def _control_verdict(pages: dict[str, Answer]) -> tuple[bool, str]:
 
 def _heartbeat_verdict(child: ChildState, page: Answer) -> tuple[bool, str]:
     key = _HEARTBEATS[child.name]
+    if page.status != 200:
+        return False, f"its heartbeat is on the control plane's page: {page.problem}"
     job = page.body.get(key) if isinstance(page.body, dict) else None
     if not isinstance(job, dict) or job.get("status") != "healthy":
-        return False, page.problem or "no heartbeat yet"
+        return False, "no heartbeat yet"
     beat = job.get(f"latest_{key}_heartbeat")
     if child.identity and beat and datetime.fromisoformat(beat).timestamp() < child.identity.started:
         return False, "the last heartbeat is its predecessor's"

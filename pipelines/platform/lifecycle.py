@@ -9,7 +9,8 @@ import sys
 import time
 from collections.abc import Callable
 
-from pipelines.platform.bootstrap import BootstrapError, ensure_pool
+from pipelines.platform.airflow_client import AirflowClient, AirflowUnavailable
+from pipelines.platform.airflow_env import POOL, POOL_SLOTS
 from pipelines.platform.checks import check_before_start, check_home
 from pipelines.platform.credentials import ensure_credentials
 from pipelines.platform.health import ProcessReport, all_healthy, observe
@@ -85,9 +86,9 @@ def wait_healthy(settings: Settings, timeout: float, progress: Progress) -> Plat
         progress(reports)
         if all_healthy(reports):
             try:
-                ensure_pool(settings)
+                AirflowClient(settings).ensure_pool(POOL, POOL_SLOTS)
                 return state
-            except BootstrapError as error:
+            except AirflowUnavailable as error:
                 problem = str(error)
         time.sleep(POLL_SECONDS)
     raise DidNotStart(_explain(settings, timeout, reports, problem))

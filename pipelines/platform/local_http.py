@@ -37,7 +37,8 @@ def ask(
     except urllib.error.HTTPError as error:
         return Answer(error.code, _json(error.read()), f"answers {error.code}")
     except OSError as error:
-        return Answer(0, None, f"no answer ({getattr(error, 'reason', error)})")
+        reason = getattr(error, "reason", error)
+        return Answer(0, None, f"no answer ({getattr(reason, 'strerror', None) or reason})")
 
 
 def _json(body: bytes) -> Any:

@@ -41,6 +41,8 @@ def create_app(settings: Settings | None = None, *, log_to_stdout: bool = False)
             await runtime.close()
 
     routes = [
+        # Found at the first look; BentoML looks twice.
+        *(Route(path, wire) for path in ("/recommendations", "/personalize-ranking", "/events")),
         Route("/livez", _livez),
         Route("/readyz", _readyz),
         Route("/metrics", _metrics),

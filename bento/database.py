@@ -1,8 +1,9 @@
 """The runtime's way to PostgreSQL: a few connections per worker that come back by themselves.
 
-A request must not fail because the server was restarted between two requests, and must not wait for one that is gone.
-So a statement whose connection turns out to be cut is tried again on another (every statement here is harmless to
-repeat), and after `PATIENCE` seconds the caller gets ServiceUnavailable, which AWS's clients retry.
+A request must not fail because the server was restarted between two requests or is busy, and must not wait for one
+that is gone. So a statement whose connection turns out to be cut is tried again on another (every statement here is
+harmless to repeat), it waits longer while others are being answered, and then the caller gets ServiceUnavailable, which
+AWS's clients retry.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from pipelines.aws.errors import ServiceUnavailable
 
 PATIENCE = 2.0
 """Seconds that one statement may take in all, waiting for a connection included."""
+BUSY_PATIENCE = 5.0
+"""The same, while the database answers others: hundreds of requests share a few connections."""
 CONNECTIONS = 6
 
 Row = tuple[Any, ...]
@@ -41,7 +44,12 @@ class Database:
     def __init__(self, url: str, connections: int = CONNECTIONS) -> None:
         self._pool: AsyncConnectionPool[AsyncConnection[Row]] = AsyncConnectionPool(
             re.sub(r"^postgresql\+\w+://", "postgresql://", url),
-            kwargs={"autocommit": True, "connect_timeout": 2, "application_name": "openpersonalize-runtime"},
+            kwargs={
+                "autocommit": True,
+                "connect_timeout": 2,
+                "tcp_user_timeout": 5000,
+                "application_name": "openpersonalize-runtime",
+            },
             configure=_configure,
             min_size=2,
             max_size=connections,
@@ -50,6 +58,8 @@ class Database:
             open=False,
             name="runtime",
         )
+
+        self._answered_at = 0.0
 
     async def open(self) -> None:
         """Start connecting; returns at once whether the server is there or not."""
@@ -60,13 +70,16 @@ class Database:
 
     async def rows(self, statement: str, parameters: Parameters | None = None) -> list[Row]:
         """Run a statement that answers rows, committed when this returns; raises ServiceUnavailable."""
-        deadline = monotonic() + PATIENCE
+        now = monotonic()
+        deadline = now + (BUSY_PATIENCE if now - self._answered_at < 1.0 else PATIENCE)
         while True:
             connection = None
             try:
                 async with self._pool.connection(timeout=max(deadline - monotonic(), 0.01)) as connection:
                     cursor = await connection.execute(statement, parameters)
-                    return await cursor.fetchall()
+                    rows = await cursor.fetchall()
+                self._answered_at = monotonic()
+                return rows
             except OperationalError as failure:
                 cut = connection is not None and connection.closed
                 if not cut or monotonic() >= deadline:

@@ -19,7 +19,7 @@ app = create_app(log_to_stdout=True)
     # One worker is one core's work: numpy and onnxruntime get no threads of their own.
     envs=[{"name": "OMP_NUM_THREADS", "value": "1"}, {"name": "OPENBLAS_NUM_THREADS", "value": "1"}],
     # Every request leaves one timer alive for so long; ours end by themselves well before.
-    traffic={"timeout": 10},
+    traffic={"timeout": 30},
     logging={"access": {"enabled": False}},
     tracing={"excluded_urls": ".*"},
     metrics={"enabled": False},

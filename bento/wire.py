@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from time import perf_counter
 from typing import Any
 
@@ -94,6 +95,7 @@ class Wire:
         )
 
 
+@lru_cache(maxsize=256)
 def _operation(method: str, path: str) -> tuple[str, str]:
     """(service, operation) of a request; errors of no operation are told in the runtime's encoding."""
     if method == "POST":

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from sqlalchemy import Connection, func, select
 
 from pipelines.aws.errors import InvalidInput, ResourceInUse
 from pipelines.control import lookup, views
@@ -26,6 +29,26 @@ list_all = views.listing("DatasetImportJob", "datasetImportJobs", within="Datase
 
 def create_dataset_import_job(context: Context, given: Given) -> Given:
     """Raises ResourceInUse while another import into the dataset is unfinished, LimitExceeded above five in all."""
+    job = _create(context, given)
+    store.wish(context.conn, job, DAG_ID)
+    return {"datasetImportJobArn": job.arn}
+
+
+def create_in_run(settings: Settings, conn: Connection, given: Given, run_id: str, request_id: str | None) -> str:
+    """The id of the job that a DAG run, started by hand in Airflow, does; a retry of the run gets the same.
+
+    `given` is a CreateDatasetImportJob request without jobName. Raises what CreateDatasetImportJob raises.
+    """
+    there = store.of_run(conn, run_id)
+    if there is None:
+        now = conn.execute(select(func.now())).scalar_one()
+        named = {**given, "jobName": f"by-hand-{secrets.token_hex(4)}"}
+        there = _create(Context(conn, settings, request_id or run_id, now), named)
+        store.adopt_run(conn, there, DAG_ID, run_id)
+    return there.id
+
+
+def _create(context: Context, given: Given) -> Resource:
     dataset = lookup.lock_active(context, "Dataset", given["datasetArn"])
     check_location(given["dataSource"].get("dataLocation"), context.settings)
     refuse_unavailable(publishAttributionMetricsToS3=given.get("publishAttributionMetricsToS3", False))
@@ -43,8 +66,7 @@ def create_dataset_import_job(context: Context, given: Given) -> Given:
     )
     _refuse_second(context, dataset, job)
     check_limit(context, "DatasetImportJob", MAX_UNFINISHED)
-    store.wish(context.conn, job, DAG_ID)
-    return {"datasetImportJobArn": job.arn}
+    return job
 
 
 def _refuse_second(context: Context, dataset: Resource, job: Resource) -> None:

@@ -186,6 +186,8 @@ def test_at_most_five_imports_are_unfinished(personalize) -> None:
         ({"featureTransformationParameters": {"min_user_history_length_percentile": "2"}}, "[0, 1]"),
         ({"eventValueThreshold": "high"}, "solutionConfig.eventValueThreshold"),
         ({"eventValueThreshold": "inf"}, "solutionConfig.eventValueThreshold"),
+        ({"eventValueThreshold": "1e999"}, "solutionConfig.eventValueThreshold"),
+        ({"eventValueThreshold": "1_000"}, "solutionConfig.eventValueThreshold"),
         ({"autoMLConfig": {"metricName": "m"}}, "autoMLConfig: needs performAutoML"),
         (
             {"eventsConfig": {"eventParametersList": [{"eventType": "a"}]}},

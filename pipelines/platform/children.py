@@ -89,6 +89,8 @@ def platform_children(
 def child_env(settings: Settings, marker: str) -> dict[str, str]:
     """What every process of ours starts from: the caller's environment less any other Airflow's settings."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW__", "AIRFLOW_"))}
+    # Without compiled modules each of Airflow's processes takes 10 CPU seconds to start instead of 4.
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
     python_path = [str(source_root()), *filter(None, [env.get("PYTHONPATH")])]
     return (
         env

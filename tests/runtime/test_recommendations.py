@@ -7,8 +7,10 @@ import uuid
 from functools import partial
 from typing import Any
 
+import psycopg
 import pytest
 
+from bento.recommendations import HISTORY
 from tests.runtime.conftest import Standing
 from tests.support.runtime import Shop, client, event, until, uvicorn_runtime
 
@@ -190,3 +192,17 @@ def test_what_was_served_is_written_when_the_runtime_stops(shop: Shop) -> None:
     written = {row[0] for row in shop.query("SELECT recommendation_id FROM openpersonalize.served")}
     assert ids <= written
     assert shop.query("SELECT id FROM openpersonalize.workers") == []
+
+
+def test_a_history_is_read_from_its_own_index_alone(shop: Shop) -> None:
+    shop.query(
+        "INSERT INTO openpersonalize.events (group_id, user_key, session_id, event_id, event_type, item_id, sent_at) "
+        "SELECT 'g', 'u' || n %% 500, 's', n::text, 'watch', 'i' || n, n FROM generate_series(1, 20000) n RETURNING 1"
+    )
+    with psycopg.connect(shop.url, autocommit=True) as conn:
+        conn.execute("VACUUM ANALYZE openpersonalize.events")
+        for mode in ("force_generic_plan", "force_custom_plan"):
+            conn.execute(f"SET plan_cache_mode = {mode}")  # type: ignore[arg-type]
+            of = {"group_id": "g", "user_key": "u7", "cutoff": 19_000}
+            plan = "\n".join(row[0] for row in conn.execute("EXPLAIN (ANALYZE, BUFFERS) " + HISTORY, of, prepare=True))
+            assert "Index Only Scan using events_history" in plan and "Sort" not in plan, plan

@@ -67,9 +67,15 @@ def judge(row: Mapping[str, float | int | None], rules: Sequence[Rule]) -> Verdi
     os.environ.update(TELEMETRY_OFF)
     import great_expectations as gx
     import pandas as pd
-    from great_expectations.data_context.types.base import ProgressBarsConfig
+    from great_expectations.data_context.types.base import (
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
 
-    context = gx.get_context(mode="ephemeral")
+    # Without defaults of ours GX leaves a temporary folder for its Data Docs behind.
+    quiet = DataContextConfig(store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False))
+    context = gx.get_context(mode="ephemeral", project_config=quiet)
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
     asset = context.data_sources.add_pandas("profile").add_dataframe_asset("row")
     batch = asset.add_batch_definition_whole_dataframe("whole")

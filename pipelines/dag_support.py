@@ -58,6 +58,19 @@ def version_for_run(settings: Settings, solution_arn: str, run_id: str, request_
         database.dispose()
 
 
+def import_for_run(settings: Settings, request: Mapping[str, Any], run_id: str, request_id: str | None = None) -> str:
+    """The id of the import job that a run started by hand in the Airflow UI does; a retry gets the same."""
+    from pipelines.control.import_jobs import create_in_run
+    from pipelines.registry.database import engine
+
+    database = engine(settings, pool_size=1)
+    try:
+        with database.begin() as conn:
+            return create_in_run(settings, conn, dict(request), run_id, request_id)
+    finally:
+        database.dispose()
+
+
 def failure_callback(fail: Fail, resource_id: Callable[[Any], str | None]) -> Callable[[Any], None]:
     """An `on_failure_callback` that puts the task's error on the resource; called when no retry is left."""
 

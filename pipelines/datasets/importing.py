@@ -125,6 +125,7 @@ def commit(settings: Settings, job_id: str) -> None:
         profile = Profile.load(job.profile)
         rows = Snapshot.open(job.snapshot).rows
         repository = GroupRepository(settings, job.group_id)
+        repository.ensure()
         if not repository.has(job.tag):
             outgoing = job.work / "outgoing"
             shutil.rmtree(outgoing, ignore_errors=True)

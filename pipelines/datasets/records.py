@@ -38,6 +38,8 @@ class Records:
     """0-based lines that are empty and don't lie inside a quoted value."""
     spans: dict[int, int] = field(default_factory=dict)
     """0-based first line -> number of lines, of the records that take more than one."""
+    malformed: int = 0
+    """Lines with text behind a closing quote."""
     unclosed: UnclosedQuote | None = None
 
 
@@ -56,6 +58,7 @@ def walk(path: Path, escape: str) -> Records:
                         records.blank_lines.append(number)
                     continue
             quoted, sound = _line(line, body, quoted)
+            records.malformed += not sound
             if not quoted and number > started:
                 records.spans[started] = number - started + 1
                 if not sound:

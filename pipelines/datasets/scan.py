@@ -18,6 +18,7 @@ from typing import IO
 import numpy as np
 
 from pipelines.datasets.errors import ImportRefused
+from pipelines.datasets.records import walk
 from pipelines.datasets.source import SourceFile
 from pipelines.disk import require_disk
 from pipelines.progress import Progress
@@ -25,8 +26,6 @@ from pipelines.progress import Progress
 MENDED = ".lines.csv"
 CHUNK = 4 << 20
 BOM = b"\xef\xbb\xbf"
-# `""` between other text is a quote inside a quoted value; `,"",` is just an empty one.
-DOUBLED_QUOTE = re.compile(rb'[^,\r\n"]""[^,\r\n]|[^,\r\n]""[^,\r\n"]')
 ESCAPED_QUOTE = re.compile(rb'[^"]\\"')
 # What a lone carriage return becomes: whitespace that is neither a line end for the reader nor allowed in an id.
 LONE_CR = b"\x0b"
@@ -62,7 +61,6 @@ class _Counts:
     lines: int = 0
     returns: int = 0
     quotes: bool = False
-    doubled: bool = False
     escaped: bool = False
     blank: bool = False
     mark: bool = False
@@ -93,10 +91,18 @@ def scan(file: SourceFile, work: Path, progress: Progress, number: int = 0) -> S
         lines=counts.lines + unterminated,
         header=_header(file.name, path),
         quotes=counts.quotes,
-        escape="\\" if counts.escaped and not counts.doubled else '"',
+        escape=_escape(counts, path),
         blank_lines=_blank_lines(path) if counts.blank else np.empty(0, dtype=np.int64),
         size=path.stat().st_size,
     )
+
+
+def _escape(counts: _Counts, path: Path) -> str:
+    """Backslash only where it makes sense of the file: `"C:\\dir\\"` has an escaped quote, or a backslash at its end."""
+    if not counts.escaped:
+        return '"'
+    ways = {style: walk(path, style) for style in ("\\", '"')}
+    return min(ways, key=lambda style: (ways[style].unclosed is not None, ways[style].malformed))
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
@@ -138,7 +144,6 @@ def _count(file: SourceFile, progress: Progress | None) -> _Counts:
 
 def _look_at_quotes(counts: _Counts, seen: bytes) -> None:
     counts.quotes = True
-    counts.doubled = counts.doubled or DOUBLED_QUOTE.search(seen) is not None
     counts.escaped = counts.escaped or ESCAPED_QUOTE.search(seen) is not None
 
 

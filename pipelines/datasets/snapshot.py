@@ -158,7 +158,7 @@ class Snapshot:
             connection.execute("SET threads = 2")
             if schema.dataset_type == "INTERACTIONS":
                 query = f"SELECT DISTINCT {names} FROM read_parquet($paths) ORDER BY {total_order(schema)}"
-                return connection.execute(query, {"paths": paths}).to_arrow_table()
+                return connection.sql(query, params={"paths": paths}).to_arrow_table()
             key = _quoted(schema.id_columns[0])
             numbered = " UNION ALL ".join(
                 f"SELECT {n} AS part, * FROM read_parquet(${n + 1})" for n in range(len(paths))
@@ -167,7 +167,7 @@ class Snapshot:
                 f"SELECT {names} FROM ({numbered}) QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY part DESC) = 1 "
                 f"ORDER BY {key}"
             )
-            return connection.execute(query, paths).to_arrow_table()
+            return connection.sql(query, params=paths).to_arrow_table()
 
     def _empty(self) -> pa.Table:
         import pyarrow as pa

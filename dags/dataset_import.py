@@ -1,0 +1,127 @@
+"""Import bulk data into a dataset. The work itself is in pipelines/datasets."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import Param, dag, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException
+
+from pipelines import dag_support as support
+
+DOC = """
+### Import a file or folder into a dataset
+
+Started by `CreateDatasetImportJob`, or here by hand: *Trigger*, and give `dataset_arn` and `data_location`; a new import
+job is created and this run does it.
+
+| task | what it does | when it fails |
+|---|---|---|
+| `load` | fetches the files, reads them by the schema, puts every bad row into `rejects.parquet`, writes the next snapshot | the reason names file and line, or what S3 refused; mend that and import again |
+| `check` | Great Expectations judges the profile of what came in; `report.html` | the report says which rule is broken, with examples |
+| `commit` | the snapshot into the group's repository (tag `data/<dataset>/<job>`), dataset and job ACTIVE | *Clear* it: it can be repeated |
+
+Report and rejects lie under `imports/<job id>/` in the platform's home. A failed run leaves the job in CREATE FAILED with
+the reason in `failureReason`; the data that was there before stays.
+"""
+
+
+def _job_id(context: Any) -> str | None:
+    """The job that the run is about: of the API's request, or created by `load`."""
+    given: str | None = context["params"].get("resource_id")
+    return given or context["ti"].xcom_pull(task_ids="load")
+
+
+def _fail(settings: Any, job_id: str, reason: str) -> None:
+    from pipelines.datasets.importing import fail
+
+    fail(settings, job_id, reason)
+
+
+report_failure = support.failure_callback(_fail, _job_id)
+
+
+@dag(
+    dag_id="dataset_import",
+    description="Fetch, check and take in bulk data: CSV into an immutable snapshot",
+    doc_md=DOC,
+    schedule=None,
+    catchup=False,
+    max_active_runs=16,
+    dagrun_timeout=timedelta(days=2),
+    tags=["openpersonalize", "data"],
+    default_args={**support.DEFAULT_ARGS, "on_failure_callback": report_failure},
+    params={
+        "resource_id": Param(
+            None, type=["null", "string"], pattern="^[0-9a-f]{16}$", title="Import job id (set by the API)"
+        ),
+        "dataset_arn": Param(
+            None,
+            type=["null", "string"],
+            pattern="^arn:.+:dataset/[^/]+/[A-Z_]+$",
+            title="Dataset ARN",
+            description="Started by hand: the dataset to import into.",
+        ),
+        "data_location": Param(
+            None,
+            type=["null", "string"],
+            pattern="^(s3|file)://.+",
+            title="Where the data lies",
+            description="s3://bucket/file.csv, s3://bucket/folder/ or file:///folder/ below an allowed root.",
+        ),
+        "import_mode": Param("FULL", enum=["FULL", "INCREMENTAL"], title="Replace all bulk data, or add to it"),
+        "request_id": Param(None, type=["null", "string"], title="Request id, for the logs"),
+    },
+)
+def dataset_import() -> None:
+    """load -> check -> commit."""
+
+    @task(pool=support.POOL, pool_slots=1, execution_timeout=timedelta(days=1))
+    def load() -> str:
+        from pipelines.aws.errors import AwsError
+        from pipelines.datasets.errors import ImportRefused
+        from pipelines.datasets.importing import load
+        from pipelines.disk import DiskFull
+        from pipelines.settings import Settings
+
+        context = get_current_context()
+        params, settings = context["params"], Settings.from_env()
+        support.announce(context["dag_run"].conf)
+        with support.no_retry(AirflowFailException, ImportRefused, DiskFull, AwsError, ValueError):
+            job_id = params["resource_id"]
+            if job_id is None:
+                if params["dataset_arn"] is None or params["data_location"] is None:
+                    raise ValueError("Give dataset_arn and data_location: what to import into, and from where.")
+                request = {
+                    "datasetArn": params["dataset_arn"],
+                    "dataSource": {"dataLocation": params["data_location"]},
+                    "importMode": params["import_mode"],
+                }
+                job_id = support.import_for_run(settings, request, context["run_id"], params["request_id"])
+            load(settings, job_id)
+        return str(job_id)
+
+    @task(pool=support.POOL, pool_slots=1, execution_timeout=timedelta(hours=1))
+    def check(job_id: str) -> None:
+        from pipelines.datasets.errors import ImportRefused
+        from pipelines.datasets.importing import check
+        from pipelines.settings import Settings
+
+        support.announce(get_current_context()["dag_run"].conf)
+        with support.no_retry(AirflowFailException, ImportRefused):
+            check(Settings.from_env(), job_id)
+
+    @task(execution_timeout=timedelta(hours=6))
+    def commit(job_id: str) -> None:
+        from pipelines.datasets.importing import commit
+        from pipelines.settings import Settings
+
+        support.announce(get_current_context()["dag_run"].conf)
+        commit(Settings.from_env(), job_id)
+
+    job_id: Any = load()
+    check(job_id) >> commit(job_id)
+
+
+dataset_import()

@@ -1,0 +1,80 @@
+"""Great Expectations says about a profile what the rules mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from data_checks.judge import judge, rules_for
+from data_checks.rules import Rule
+from pipelines.datasets.schema import Schema, read_schema
+from tests.support.imports import SCHEMAS
+
+KINDS = ["INTERACTIONS", "ITEMS", "USERS"]
+
+
+def schema(kind: str) -> Schema:
+    return read_schema(SCHEMAS[kind], kind)  # type: ignore[arg-type]
+
+
+def good_row(rules: list[Rule]) -> dict[str, float | int | None]:
+    """Numbers at the very edge of what is allowed (all rules of one number together)."""
+    row: dict[str, Any] = {}
+    for rule in rules:
+        edge = rule.minimum if rule.minimum is not None else rule.maximum
+        assert edge is not None
+        row[rule.number] = max(edge, row.get(rule.number, edge)) if rule.minimum is not None else edge
+    return row
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_bounds_themselves_are_allowed(kind: str) -> None:
+    rules = rules_for(schema(kind))
+    verdict = judge(good_row(rules), rules)
+    assert verdict.passed and not verdict.warnings
+    assert len(verdict.outcomes) == len(rules) == len({rule.name for rule in rules})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_rule_can_be_broken_and_only_critical_ones_fail_the_import(kind: str) -> None:
+    rules = rules_for(schema(kind))
+    row: dict[str, float | int | None] = {}
+    for rule in sorted(rules, key=lambda rule: -(rule.minimum or 0)):
+        row[rule.number] = rule.minimum - 0.001 if rule.minimum is not None else (rule.maximum or 0) + 0.001
+    verdict = judge(row, rules)
+    assert {outcome.rule for outcome in verdict.failures} == {rule for rule in rules if rule.severity == "critical"}
+    assert {outcome.rule for outcome in verdict.warnings} == {rule for rule in rules if rule.severity == "warning"}
+
+
+def test_a_judgement_that_could_not_be_made_is_an_error_not_a_broken_rule() -> None:
+    rule = Rule("odd", "number", "critical", "", minimum=1)
+    with pytest.raises((RuntimeError, TypeError, ValueError)):
+        judge({"number": None}, [rule])
+
+
+def test_rules_follow_the_schema() -> None:
+    names = {rule.name for rule in rules_for(schema("ITEMS"))}
+    assert {"PRICE is filled", "DESCRIPTION is filled", "categories of GENRES"} <= names
+    assert "ITEM_ID is filled" not in names
+
+
+def test_an_outcome_reads_as_a_sentence() -> None:
+    rules = [
+        Rule("minimum rows", "rows", "critical", "", minimum=1000),
+        Rule("rejects", "share", "critical", "", maximum=0.01, is_share=True),
+    ]
+    few, many = judge({"rows": 12, "share": 0.0345}, rules).outcomes
+    assert str(few) == "minimum rows: 12, but must be at least 1,000"
+    assert str(many) == "rejects: 3.45 %, but must be at most 1 %"
+
+
+def test_nothing_is_sent_anywhere_and_nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    import tempfile
+
+    from great_expectations.analytics.config import ENV_CONFIG
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    judge({"rows": 1}, [Rule("rows", "rows", "critical", "", minimum=1)])
+    assert ENV_CONFIG.posthog_enabled is False
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,127 @@
+"""Snapshots: the same bytes for the same rows, codes that never change, the newest row of an item."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from pipelines.datasets.snapshot import MANIFEST, Snapshot, SnapshotError, write_empty
+from tests.support.imports import interactions, run, text
+
+ITEM_HEADER = "ITEM_ID,GENRES,PRICE,DESCRIPTION,CREATION_TIMESTAMP"
+
+
+def contents(snapshot: Snapshot) -> dict[str, bytes]:
+    return {
+        str(p.relative_to(snapshot.directory)): p.read_bytes() for p in snapshot.directory.rglob("*") if p.is_file()
+    }
+
+
+def test_the_same_rows_in_any_order_give_the_same_bytes(tmp_path: Path) -> None:
+    rows = interactions(300_000)
+    shuffled = rows[:]
+    random.Random(1).shuffle(shuffled)
+    first = contents(run(tmp_path / "a", "INTERACTIONS", text(rows)).snapshot)
+    assert contents(run(tmp_path / "b", "INTERACTIONS", text(rows)).snapshot) == first
+    assert contents(run(tmp_path / "c", "INTERACTIONS", text(shuffled[:1000]), text(shuffled[1000:])).snapshot) == first
+
+
+def test_rows_come_in_one_total_order(tmp_path: Path) -> None:
+    table = run(tmp_path, "INTERACTIONS", text(interactions(3000))).snapshot.table()
+    rows = [tuple(row.values()) for row in table.select(["USER_ID", "TIMESTAMP", "ITEM_ID"]).to_pylist()]
+    assert rows == sorted(rows)
+
+
+def test_equal_interactions_count_once(tmp_path: Path) -> None:
+    rows = interactions(1500)
+    done = run(
+        tmp_path,
+        "INTERACTIONS",
+        text([*rows, *rows[:20], rows[0], "u1,i1,1600000000,watch,", "u1,i1,1600000000,watch,"]),
+    )
+    assert (done.row["rows"], done.row["duplicates"], done.snapshot.rows) == (1501, 22, 1501)
+    assert len({tuple(row.values()) for row in done.rows()}) == 1501
+
+
+def test_codes_of_earlier_snapshots_keep_their_meaning(tmp_path: Path) -> None:
+    old = run(tmp_path, "INTERACTIONS", text(["m,i5,1,w,", "z,i9,2,w,"]), name="one").snapshot
+    new = run(tmp_path, "INTERACTIONS", text(["a,i9,3,w,", "z,i0,4,w,"]), name="two", previous=old)
+    assert old.ids("USER_ID").to_pylist() == ["m", "z"]
+    assert new.snapshot.ids("USER_ID").to_pylist() == ["m", "z", "a"]
+    assert new.snapshot.ids("ITEM_ID").to_pylist() == ["i5", "i9", "i0"]
+    assert [row["USER_ID"] for row in new.rows()] == ["z", "a"], "a full import replaces the rows, ordered by code"
+
+
+def test_an_import_without_new_ids_adds_no_segment(tmp_path: Path) -> None:
+    old = run(tmp_path, "INTERACTIONS", text(["m,i,1,w,"]), name="one").snapshot
+    new = run(tmp_path, "INTERACTIONS", text(["m,i,2,w,"]), name="two", previous=old).snapshot
+    assert new.manifest.dictionaries == old.manifest.dictionaries
+
+
+def test_an_incremental_import_of_interactions_adds_a_part_and_touches_no_other(tmp_path: Path) -> None:
+    old = run(tmp_path, "INTERACTIONS", text(["b,i,1,w,", "c,i,2,w,"]), name="one").snapshot
+    before = contents(old)
+    new = run(tmp_path, "INTERACTIONS", text(["a,j,3,w,", "c,i,2,w,"]), name="two", previous=old, incremental=True)
+    assert [part.path for part in new.snapshot.manifest.parts] == ["parts/one.parquet", "parts/two.parquet"]
+    assert contents(old) == before
+    assert [(row["USER_ID"], row["ITEM_ID"]) for row in new.rows()] == [("b", "i"), ("c", "i"), ("a", "j")]
+    assert new.snapshot.table(["TIMESTAMP"]).to_pydict() == {"TIMESTAMP": [1, 2, 3]}
+
+
+def test_of_an_item_the_newest_row_counts_within_a_file_and_over_parts(tmp_path: Path) -> None:
+    first = run(tmp_path, "ITEMS", text(["a,x,1,,", "b,x,1,,", "a,x,2,,"], ITEM_HEADER), name="one")
+    assert {row["ITEM_ID"]: row["PRICE"] for row in first.rows()} == {"a": 2, "b": 1}
+    assert first.row["duplicates"] == 1
+    second = run(
+        tmp_path,
+        "ITEMS",
+        text(["c,x,3,,", "b,y,4,,"], ITEM_HEADER),
+        name="two",
+        previous=first.snapshot,
+        incremental=True,
+    )
+    assert {row["ITEM_ID"]: (row["PRICE"], row["GENRES"]) for row in second.rows()} == {
+        "a": (2, "x"),
+        "b": (4, "y"),
+        "c": (3, "x"),
+    }
+    assert second.snapshot.rows == 3
+
+
+def test_of_two_files_the_later_one_holds_the_newer_item(tmp_path: Path) -> None:
+    done = run(tmp_path, "ITEMS", text(["a,x,1,,", "a,x,9,,"], ITEM_HEADER), text(["a,x,5,,"], ITEM_HEADER))
+    assert [row["PRICE"] for row in done.rows()] == [5]
+
+
+@pytest.mark.parametrize("kind", ["INTERACTIONS", "ITEMS", "USERS"])
+def test_an_empty_snapshot_has_the_required_columns_and_no_rows(tmp_path: Path, kind: str) -> None:
+    write_empty(tmp_path / "snapshot", kind)  # type: ignore[arg-type]
+    snapshot = Snapshot.open(tmp_path / "snapshot")
+    assert (snapshot.rows, snapshot.table().num_rows) == (0, 0)
+    assert set(snapshot.schema.id_columns) <= set(snapshot.table().column_names)
+    assert all(len(snapshot.ids(column)) == 0 for column in snapshot.schema.id_columns)
+
+
+def test_a_damaged_snapshot_is_not_taken(tmp_path: Path) -> None:
+    snapshot = run(tmp_path, "INTERACTIONS", text(interactions(10))).snapshot
+    snapshot.verify()
+    part = snapshot.directory / snapshot.manifest.parts[0].path
+    part.write_bytes(part.read_bytes() + b"x")
+    with pytest.raises(SnapshotError, match="was changed"):
+        snapshot.verify()
+    part.unlink()
+    with pytest.raises(SnapshotError, match="is missing"):
+        Snapshot.open(snapshot.directory)
+    (snapshot.directory / MANIFEST).unlink()
+    with pytest.raises(SnapshotError, match="holds no snapshot"):
+        Snapshot.open(snapshot.directory)
+
+
+def test_a_snapshot_of_another_format_is_refused(tmp_path: Path) -> None:
+    write_empty(tmp_path, "ITEMS")
+    manifest = tmp_path / MANIFEST
+    manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 2'))
+    with pytest.raises(SnapshotError, match="format 2"):
+        Snapshot.open(tmp_path)

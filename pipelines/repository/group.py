@@ -135,7 +135,7 @@ class GroupRepository:
 
     def has(self, tag: str) -> bool:
         """Whether the tag is there, and with it, in the remote, all that it names."""
-        return bool(self._git("for-each-ref", f"refs/tags/{tag}"))
+        return self.layout.git_dir.is_dir() and bool(self._git("for-each-ref", f"refs/tags/{tag}"))
 
     def pointer(self, tag: str, path_in_repo: str) -> dict[str, Any]:
         """DVC's entry (`md5`, `size`, `nfiles`, `hash`) of a tracked path at `tag`; raises RepositoryError."""
@@ -171,7 +171,12 @@ class GroupRepository:
             self._git("update-ref", "--stdin", stdin=deletions.encode())
 
     def collect(self) -> bool:
-        """Bound the group's size: pack Git, drop scratch of dead jobs; False when a job runs, nothing done then."""
+        """Bound the group's size; False when a job runs, nothing done then.
+
+        The cache keeps the newest snapshot of each dataset and the newest version of each solution: whatever else
+        has a tag comes back from the remote. A remote that is a folder loses what no tag names any more; a bucket
+        keeps it, because another machine may be pushing there.
+        """
         if not self.layout.git_dir.is_dir():
             return True
         with locked_if_free(self.layout.lock("jobs")) as free:
@@ -180,8 +185,23 @@ class GroupRepository:
             for name in ("reads", "jobs", "site"):
                 shutil.rmtree(self.layout.root / name, ignore_errors=True)
             self._git("worktree", "prune", "--expire", "now")
-            self._git("gc", "--quiet", "--prune=now")
+            refs = self._git("for-each-ref")
+            done = self.layout.root / "collected"
+            if not done.exists() or done.read_text() != refs:
+                self._collect_objects()
+                write_text(done, refs)
             return True
+
+    def _collect_objects(self) -> None:
+        everything = [["gc", "--all-branches", "--all-tags", "--cloud", "--force"]]
+        newest = ["gc", "--all-branches", "--force"]
+        in_folder = "://" not in self.layout.remote_url and Path(self.layout.remote_url).is_dir()
+        tree = self._add("main", "collect", ())
+        try:
+            tree.dvc(*(everything if in_folder else []), newest, on_line=log.debug)
+        finally:
+            self._clear("collect")
+        self._git("gc", "--quiet", "--prune=now")
 
     def delete(self) -> None:
         """Remove the group's repository, cache and remote; nothing there is fine."""

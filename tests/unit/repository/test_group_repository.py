@@ -293,12 +293,29 @@ def test_deleting_a_group_removes_files_and_remote_and_twice_is_fine(
     assert list(repository.layout.root.parent.iterdir()) == []
 
 
+def stored(folder: Path) -> int:
+    """How many objects lie in a cache or remote."""
+    return sum(file.is_file() for file in (folder / "files").rglob("*"))
+
+
 def test_collecting_waits_for_no_job_and_keeps_every_version(repository: GroupRepository, tmp_path: Path) -> None:
-    tag = train(repository, "s1", "v1", commit(repository, tmp_path, "j1", "ab"), 2)
+    data = commit(repository, tmp_path, "j1", "ab")
+    old, new = (train(repository, "s1", f"v{dim}", data, dim) for dim in (1, 2))
+    train(repository, "s2", "v3", data, 3)
+    remote = Path(repository.layout.remote_url)
+    cached, pushed = stored(repository.layout.cache), stored(remote)
     with locked(repository.layout.lock("jobs"), shared=True):
         assert not repository.collect()
     (repository.layout.job("dead")).mkdir(parents=True)
     assert repository.collect()
     assert not repository.layout.job("dead").exists()
-    repository.materialise(tag, "data/model", tmp_path / "model")
-    assert train(repository, "s1", "v2", "data/d1/j1", 3) == "sv/s1/v2"
+    # The older version left the cache, not the remote; it comes back from there.
+    assert stored(repository.layout.cache) < cached and stored(remote) == pushed
+    repository.materialise(old, "data/model", tmp_path / "old")
+    repository.materialise(new, "data/model", tmp_path / "new")
+    assert [(tmp_path / name / "weights").read_text() for name in ("old", "new")] == ["ab", "abab"]
+    # What nothing names any more leaves the remote too.
+    repository.forget("solution/s2", "sv/s2")
+    assert repository.collect()
+    assert stored(remote) < pushed
+    assert train(repository, "s1", "v4", data, 4) == "sv/s1/v4"

@@ -17,6 +17,10 @@ from pipelines.recipes.interactions import Sequences
 
 HISTORY_LENGTH = 500
 """How many events back an item still counts as seen."""
+GRU_LENGTH = 64
+"""Events the GRU reads at serving; 128 gain nothing on MovieLens-100K, 32 lose 0.002 of NDCG@25."""
+LIFT_USERS = 200
+"""Users whom `repeat_lift` looks at, about."""
 BUCKETS = 8
 """Ages of an event for the repeat term: newest, 2-3, 4-7, ..., 128 and older."""
 
@@ -34,9 +38,9 @@ class Chunk:
     weights: NDArray[np.float32]
     """(P,) how much the prediction of that event counts."""
     seen: NDArray[np.int64]
-    """(S,) row x number of items + item, for each event that the user had before the target."""
+    """(S,) row x number of items + item, for each distinct item that the user had before the target."""
     seen_bucket: NDArray[np.int64]
-    """(S,) the age of that event, see `buckets`."""
+    """(S,) the age of the newest event with that item, see `buckets`."""
 
 
 def batches(sequences: Sequences, size: int, random: np.random.Generator) -> Iterator[NDArray[np.int64]]:
@@ -62,8 +66,10 @@ def chunks(
     sequences: Sequences, weights: NDArray[np.float32], users: NDArray[np.int64], length: int, items: int
 ) -> Iterator[Chunk]:
     """The chunks of one batch of users, oldest first; users whose history has ended are gone from later ones."""
+    sequences, weights = _of_users(sequences, weights, users)
+    users = np.arange(len(users))
     starts, counts = sequences.offsets[:-1][users], np.diff(sequences.offsets)[users]
-    last = len(sequences.items) - 1
+    last, again = len(sequences.items) - 1, next_occurrence(sequences)
     for begin in range(0, int(counts[0]) - 1, length):
         active = int((counts - 1 > begin).sum())
         end = min(begin + length, int(counts[0]) - 1)
@@ -71,7 +77,7 @@ def chunks(
         valid = np.arange(begin, end) < counts[:active, None] - 1
         at = rows[valid]
         first = np.broadcast_to(starts[:active, None], rows.shape)[valid]
-        seen, age = seen_before(sequences.items, first, at, items)
+        seen, age = seen_before(sequences.items, again, first, at, items)
         yield Chunk(
             sequences.items[np.minimum(rows, last)].astype(np.int64),
             valid,
@@ -82,14 +88,62 @@ def chunks(
         )
 
 
+def _of_users(
+    sequences: Sequences, weights: NDArray[np.float32], users: NDArray[np.int64]
+) -> tuple[Sequences, NDArray[np.float32]]:
+    """One batch's own events, so that its cost does not grow with the data."""
+    chosen = sequences.of_users(users)
+    counts = np.diff(chosen.offsets)
+    rows = np.arange(chosen.offsets[-1]) + np.repeat(sequences.offsets[users] - chosen.offsets[:-1], counts)
+    return chosen, weights[rows]
+
+
 def seen_before(
-    items: NDArray[np.int32], first: NDArray[np.int64], at: NDArray[np.int64], item_count: int
+    items: NDArray[np.int32],
+    again: NDArray[np.int64],
+    first: NDArray[np.int64],
+    at: NDArray[np.int64],
+    item_count: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """For position p, the events from `first[p]` to `at[p]`: flat (p, item) indices, and ages (1: the event at `at`)."""
+    """For position p, the distinct items of the events from `first[p]` to `at[p]`: flat (p, item) indices, and ages.
+
+    The age is that of the newest event with the item, 1 being the event at `at[p]`. `again`: `next_occurrence`.
+    """
     lengths = np.minimum(at - first + 1, HISTORY_LENGTH)
     row = np.repeat(np.arange(len(at)), lengths)
     back = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return row * item_count + items[np.repeat(at, lengths) - back].astype(np.int64), back + 1
+    until = np.repeat(at, lengths)
+    event = until - back
+    newest = again[event] > until
+    return row[newest] * item_count + items[event[newest]].astype(np.int64), back[newest] + 1
+
+
+def next_occurrence(sequences: Sequences) -> NDArray[np.int64]:
+    """Where each event's item comes again in the same user's sequence; far away if it does not."""
+    users = np.repeat(np.arange(sequences.users), np.diff(sequences.offsets))
+    order = np.lexsort((np.arange(len(users)), sequences.items, users))
+    again = np.full(len(users), np.iinfo(np.int64).max)
+    same = (users[order][1:] == users[order][:-1]) & (sequences.items[order][1:] == sequences.items[order][:-1])
+    again[order[:-1][same]] = order[1:][same]
+    return again
+
+
+def repeat_lift(sequences: Sequences, popularity: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(BUCKETS,) log of how much likelier than its popularity (shares, (items,)) an item of that age is the next one.
+
+    Measured on some of the users: it is where training starts from, so that a short fit knows too whether people
+    come back to items.
+    """
+    items = len(popularity)
+    with_two = np.flatnonzero(np.diff(sequences.offsets) >= 2)
+    sample = sequences.of_users(with_two[:: max(1, len(with_two) // LIFT_USERS)])
+    hits, expected = np.ones(BUCKETS), np.ones(BUCKETS)
+    for users in batches(sample, 32, np.random.default_rng(0)):
+        for chunk in chunks(sample, np.ones(len(sample.items), np.float32), users, 32, items):
+            row, item = np.divmod(chunk.seen, items)
+            expected += np.bincount(chunk.seen_bucket, popularity[item], minlength=BUCKETS)
+            hits += np.bincount(chunk.seen_bucket[chunk.targets[row] == item], minlength=BUCKETS)
+    return np.asarray(np.log(hits / expected), np.float32)
 
 
 def buckets(age: NDArray[np.int64]) -> NDArray[np.int64]:

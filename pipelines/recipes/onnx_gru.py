@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.recipes.batches import GRU_LENGTH
+
 OPSET = 17
 IR_VERSION = 9
 
@@ -38,9 +40,12 @@ def gru_encoder(weights: Weights) -> bytes:
         "one": np.ones((1, 1), np.float32),
         "first": np.zeros(1, np.int64),
         "second": np.ones(1, np.int64),
+        "from": np.array([-GRU_LENGTH], np.int64),
+        "to": np.array([np.iinfo(np.int64).max], np.int64),
     }
     nodes: list[Any] = [
-        helper.make_node("Transpose", ["vectors"], ["steps"], perm=[1, 0, 2]),
+        helper.make_node("Slice", ["vectors", "from", "to", "second"], ["newest"]),
+        helper.make_node("Transpose", ["newest"], ["steps"], perm=[1, 0, 2]),
         # linear_before_reset: torch applies the reset gate after the recurrent product, ONNX's default before it.
         helper.make_node("GRU", ["steps", "W", "R", "B"], ["", "last"], hidden_size=dimension, linear_before_reset=1),
         helper.make_node("Squeeze", ["last", "first"], ["hidden"]),

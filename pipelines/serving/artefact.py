@@ -6,8 +6,8 @@
     encoder.onnx            `vectors` float32 (1, length, input dimension), oldest first, and, if it declares it,
                             `gaps` float32 (1, length) -> float32 (1, dimension): the user's w_u
     popularity.npy          float32 (items): logits of a user of whom nothing is known
-    repeat.npy              float32 (history_length): what an item's logit gains for having been the newest, second
-                            newest, ... event of the user; it says whether people come back to an item
+    repeat.npy              float32 (history_length): what an item's logit gains if the user's newest event with it is
+                            their newest, second newest, ... event: whether people come back to an item
     item_*, user_*          ids (pipelines/serving/ids.py)
     history_items.npy       int32: every user's newest `history_length` events, oldest first, one user after the other
     history_times.npy       int64, epoch seconds of the same

@@ -70,8 +70,9 @@ class Recommender:
         read = slice(-self.artefact.encoder_length, None)
         state = self.artefact.encoder(self.artefact.input_matrix[codes[read]], time_gaps(times[read]))
         logits: NDArray[np.float32] = self.artefact.item_matrix @ state
-        # add.at, not +=: an item that occurs twice counts twice.
-        np.add.at(logits, codes, self.artefact.repeat[len(codes) - 1 :: -1])
+        # Of an item that occurs twice the newest event counts: unique keeps the first of the reversed history.
+        seen, age = np.unique(codes[::-1], return_index=True)
+        logits[seen] += self.artefact.repeat[age]
         return logits
 
     def history(self, user_key: str, streamed: Streamed) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -1,0 +1,145 @@
+"""The HRNN family: the recipe contract, and what is its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.recipes import batches
+from pipelines.recipes.catalogue import recipe_by_name
+from pipelines.recipes.contract import FitSettings, load
+from pipelines.recipes.sequence import SequenceModel, SequenceRecipe
+from pipelines.serving.artefact import Artefact
+from pipelines.serving.recommender import Recommender
+from tests.support.recipe_contract import NDCG, RecipeContract, drifting, from_lists, training_data
+
+
+class TestUserPersonalization(RecipeContract):
+    name = "aws-user-personalization"
+    floor = 1.5
+
+
+def recipe(name: str = "aws-user-personalization", **algorithm: str) -> SequenceRecipe:
+    found = recipe_by_name(name)
+    assert found is not None
+    values = found.algorithm_values({"hidden_dimension": "32", **algorithm})
+    code = load(found, FitSettings(values, found.featurization_values({}), 0, 1))
+    assert isinstance(code, SequenceRecipe)
+    return code
+
+
+def test_both_arns_train_the_same_weights_and_differ_in_their_reader(tmp_path: Path) -> None:
+    data = drifting(users=25, each=10)
+    artefacts = []
+    for name in ("aws-user-personalization", "aws-personalized-ranking"):
+        code = recipe(name)
+        code.export(code.fit(data, 1), data, tmp_path / name, {})
+        artefacts.append(Artefact.open(tmp_path / name))
+    assert np.array_equal(artefacts[0].item_matrix, artefacts[1].item_matrix)
+    assert [a.recipe_type for a in artefacts] == ["USER_PERSONALIZATION", "PERSONALIZED_RANKING"]
+
+
+@pytest.mark.parametrize("length", [1, 2, 63, 64, 65, 200, 700])
+def test_served_logits_equal_the_training_time_ones(length: int, tmp_path: Path) -> None:
+    import torch
+
+    from pipelines.recipes.gru import GruModel
+
+    random = np.random.default_rng(length)
+    data = training_data(from_lists(random.integers(0, 60, length).tolist()), 60)
+    torch.manual_seed(length)
+    model = GruModel(60, 32)
+    torch.nn.init.normal_(model.bias)
+    torch.nn.init.normal_(model.repeat)
+    expected = next(iter(model.answer(data.sequences))).numpy()
+    weights = {name: tensor.detach().numpy() for name, tensor in model.state_dict().items()}
+    recipe().export(SequenceModel(weights, np.zeros(60, np.float32)), data, tmp_path / "artefact", {})
+    served = Recommender(Artefact.open(tmp_path / "artefact")).logits("u0", [])
+    assert np.abs(served - expected).max() < 1e-4
+
+
+def test_chunk_by_chunk_is_what_serving_computes_at_once() -> None:
+    import torch
+
+    from pipelines.recipes.gru import GruModel
+
+    torch.manual_seed(0)
+    history = np.random.default_rng(0).integers(0, 20, 60)
+    data = from_lists(history.tolist())
+    model = GruModel(20, 32).eval()
+    carried = None
+    for start in range(0, 60, 13):
+        vectors, carried = model(torch.from_numpy(history[None, start : start + 13]), carried)
+    seen, age = np.unique(history[::-1], return_index=True)
+    logits = model.logits(vectors[0, -1:], torch.from_numpy(seen), torch.from_numpy(batches.buckets(age + 1)))[0]
+    assert torch.allclose(logits, next(iter(model.answer(data))), atol=1e-4)
+
+
+def test_every_event_with_a_predecessor_is_a_target_once() -> None:
+    data = from_lists([1, 2, 3, 4, 5, 6, 7], [8], [9, 10, 11])
+    users = np.array([0, 2])
+    weights = np.ones(11, np.float32)
+    found = [chunk.targets for chunk in batches.chunks(data, weights, users, 4, 12)]
+    assert sorted(np.concatenate(found).tolist()) == [2, 3, 4, 5, 6, 7, 10, 11]
+
+
+def test_what_a_user_saw_before_a_target_is_exactly_the_earlier_events() -> None:
+    data = from_lists([1, 2, 1], [3, 0])
+    [chunk] = batches.chunks(data, np.ones(5, np.float32), np.array([0, 1]), 8, 4)
+    pairs = sorted(zip((chunk.seen // 4).tolist(), (chunk.seen % 4).tolist(), strict=True))
+    assert chunk.targets.tolist() == [2, 1, 0]
+    assert pairs == [(0, 1), (1, 1), (1, 2), (2, 3)]
+
+
+def test_of_an_item_seen_twice_the_newest_event_counts() -> None:
+    [chunk] = batches.chunks(from_lists([1, 2, 1, 1, 0]), np.ones(5, np.float32), np.array([0]), 8, 4)
+    last = chunk.seen // 4 == 3
+    assert (chunk.seen[last] % 4).tolist() == [1, 2]
+    assert chunk.seen_bucket[last].tolist() == [0, 1]
+
+
+def test_the_lift_of_repeats_is_negative_where_nobody_returns_and_positive_where_all_do() -> None:
+    shares = np.full(40, 1 / 40, np.float32)
+    never = batches.repeat_lift(from_lists(*[list(range(40))] * 20), shares)
+    always = batches.repeat_lift(from_lists(*[[n, n + 1] * 20 for n in range(20)]), shares)
+    assert never[:3].max() < -1
+    assert always[1] > 2
+
+
+def test_ages_fall_into_powers_of_two() -> None:
+    assert batches.buckets(np.array([1, 2, 3, 4, 7, 8, 127, 128, 5000])).tolist() == [0, 1, 1, 2, 2, 3, 6, 7, 7]
+
+
+def test_the_recency_mask_weighs_the_newest_four_times_the_oldest() -> None:
+    weights = batches.recency_weights(np.arange(1001), True)
+    assert weights.mean() == pytest.approx(1, abs=1e-5)
+    assert weights[-1] / weights[0] == pytest.approx(4, rel=0.01)
+    assert set(batches.recency_weights(np.arange(9), False).tolist()) == {1.0}
+
+
+def test_the_recency_mask_makes_new_items_popular(tmp_path: Path) -> None:
+    # Item 0 was chosen a little more often, item 1 lately.
+    histories = [[0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1]] * 10
+    data = training_data(from_lists(*histories), 2)
+    times = np.tile(np.arange(11), 10)
+    data = training_data(type(data.sequences)(data.sequences.offsets, data.sequences.items, times), 2)
+    masked, plain = (recipe(recency_mask=text)._popularity(data) for text in ("true", "false"))
+    assert masked[1] > masked[0]
+    assert plain[0] > plain[1]
+
+
+def test_history_percentiles_leave_out_the_longest_users() -> None:
+    code = recipe()
+    data = from_lists(*[[0, 1, 2]] * 99, list(range(50)) * 4)
+    assert code._trainable(data).users == 99
+
+
+def test_people_who_return_to_items_are_offered_them_again() -> None:
+    random = np.random.default_rng(5)
+    own = [random.choice(80, 4, replace=False) for _ in range(300)]
+    data = training_data(from_lists(*[random.choice(items, 24).tolist() for items in own]), 80)
+    found = recipe().evaluate(data)
+    assert found.metrics[NDCG] > 0.9 * found.baselines["repeat"][NDCG]
+    assert found.metrics[NDCG] > 3 * found.baselines["popularity"][NDCG]

@@ -1,0 +1,188 @@
+"""The stages as DVC runs them: files in, new files out, and a reason a person can act on."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from pipelines import code_digest, stages, stages_definition
+from pipelines.datasets import snapshot
+from pipelines.serving.artefact import Artefact
+from pipelines.serving.recommender import Recommender
+
+ROOT = Path(__file__).parents[2]
+
+
+def params(**solution: Any) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
+    document["solution"] |= solution
+    document["hyperparameters"]["hidden_dimension"] = 32
+    return document
+
+
+def streamed(users: int = 120, each: int = 30) -> pa.Table:
+    """Events of users who each walk through one of ten clusters of items."""
+    random = np.random.default_rng(0)
+    user = np.repeat(np.arange(users), each)
+    item = (user % 10) * 10 + random.integers(0, 10, users * each)
+    return pa.table(
+        {
+            "USER_ID": [f"u{n}" for n in user],
+            "ITEM_ID": [f"i{n}" for n in item],
+            "TIMESTAMP": np.tile(1_600_000_000 + 60 * np.arange(each), users),
+            "EVENT_TYPE": ["watch"] * (users * each),
+            "EVENT_VALUE": pa.nulls(users * each, pa.float64()),
+        }
+    )
+
+
+@pytest.fixture
+def worktree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A version's worktree with empty snapshots and streamed events."""
+    monkeypatch.chdir(tmp_path)
+    for kind in stages.DATASET_TYPES:
+        snapshot.write_empty(stages.INPUTS / kind.lower(), kind)
+    (stages.INPUTS / "events").mkdir()
+    pq.write_table(streamed(), stages.INPUTS / "events" / "events.parquet")
+    return tmp_path
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(directory)): file.read_bytes() for file in directory.rglob("*") if file.is_file()}
+
+
+def make_version(wanted: dict[str, Any]) -> None:
+    for stage in (stages.prepare, stages.evaluate, stages.train, stages.package):
+        stage(wanted)
+
+
+def test_a_version_is_made_and_answers(worktree: Path) -> None:
+    make_version(params())
+    artefact = Artefact.open(stages.ARTEFACT)
+    answer = Recommender(artefact).recommend("u3", [], 10)
+    # User 3 stays with items 30 to 39.
+    assert sum(30 <= int(scored.item_id[1:]) < 40 for scored in answer) >= 8
+    report = json.loads(stages.METRICS.read_text())
+    assert artefact.manifest["metrics"] == report["metrics"]
+    assert set(report["baselines"]) == {"popularity", "repeat", "markov"}
+    assert stages.LOSS.read_text().startswith("epoch,train_loss,validation_loss,")
+    assert [line.split(",")[0] for line in stages.COMPARISON.read_text().splitlines()[1:]] == [
+        "aws-user-personalization",
+        "popularity",
+        "repeat",
+        "markov",
+    ]
+
+
+def test_the_same_inputs_and_parameters_give_the_same_bytes(worktree: Path) -> None:
+    pq.write_table(streamed(40, 30), stages.INPUTS / "events" / "events.parquet")
+    make_version(params())
+    first = files(Path("data"))
+    make_version(params())
+    assert files(Path("data")) == first
+
+
+def test_outputs_are_new_files_never_written_in_place(worktree: Path) -> None:
+    stages.prepare(params())
+    summary = stages.PREPARED / "summary.json"
+    cached = worktree / "cached"
+    os.link(summary, cached)
+    before = cached.read_bytes()
+    pq.write_table(streamed(60, 30), stages.INPUTS / "events" / "events.parquet")
+    stages.prepare(params())
+    assert cached.read_bytes() == before != summary.read_bytes()
+
+
+def test_a_stage_that_fails_leaves_the_earlier_output_and_no_half_one(worktree: Path) -> None:
+    stages.prepare(params())
+    before = files(stages.PREPARED)
+    with pytest.raises(RuntimeError), stages.replacing(stages.PREPARED) as directory:
+        directory.mkdir()
+        raise RuntimeError
+    assert files(stages.PREPARED) == before
+    assert [path.name for path in Path("data").iterdir() if path.name.startswith(".")] == []
+
+
+def run_stage(name: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipelines.stages", name]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+
+
+def test_too_little_data_ends_with_one_reason_and_exit_code_2(worktree: Path) -> None:
+    Path("params.yaml").write_text(yaml.safe_dump(params(event_type="buy")))
+    ended = run_stage("prepare")
+    assert ended.returncode == 2
+    assert ended.stderr.strip() == (
+        "failureReason: Dataset has fewer than 1000 interactions after filtering by event type: buy"
+    )
+
+
+def test_a_recipe_that_cannot_be_trained_says_so(worktree: Path) -> None:
+    stages.prepare(params())
+    for name, said in (("aws-similar-items", "cannot be trained"), ("aws-no-such", "does not exist")):
+        with pytest.raises(stages.StageFailed, match=f"{name}.*{said}"):
+            stages.evaluate(params(recipe=name))
+
+
+def test_a_hyperparameter_out_of_range_says_so(worktree: Path) -> None:
+    wanted = params()
+    wanted["hyperparameters"]["bptt"] = 99
+    with pytest.raises(stages.StageFailed, match=r"bptt: 99 is outside \[2, 32\]"):
+        stages.train(wanted)
+
+
+def test_an_unknown_stage_is_a_usage_error(worktree: Path) -> None:
+    assert run_stage("publish").returncode == 64
+
+
+def test_every_stage_of_dvc_yaml_is_a_function_and_the_other_way_round() -> None:
+    document = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+    assert list(document["stages"]) == list(stages.STAGES)
+    for name, stage in document["stages"].items():
+        assert stage["cmd"] == f"python -m pipelines.stages {name}"
+
+
+def test_a_groups_file_is_the_roots_less_import_and_validate() -> None:
+    root = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    group = yaml.safe_load(stages_definition.group_dvc_yaml())["stages"]
+    assert list(group) == ["prepare", "evaluate", "train", "package"]
+    for name, stage in group.items():
+        left_out = [dep for dep in root[name]["deps"] if dep not in stage["deps"]]
+        assert all(dep.startswith("pipelines/") or dep == "data/validated" for dep in left_out)
+        assert {**root[name], "deps": []} == {**stage, "deps": []}
+
+
+def test_package_waits_for_the_evaluation() -> None:
+    group = yaml.safe_load(stages_definition.group_dvc_yaml())["stages"]
+    assert "data/reports/metrics.json" in group["package"]["deps"]
+
+
+def test_every_stage_of_a_group_depends_on_the_codes_digest() -> None:
+    group = yaml.safe_load(stages_definition.group_dvc_yaml())["stages"]
+    assert all("code" in stage["params"] for stage in group.values())
+
+
+def test_the_digest_changes_with_a_source_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "pipelines"
+    for name in ("recipes", "evaluation", "serving"):
+        (package / name).mkdir(parents=True)
+        (package / name / "module.py").write_text("A = 1\n")
+    for name in ("stages.py", "stages_definition.py"):
+        (package / name).write_text("")
+    monkeypatch.setattr(code_digest, "__file__", str(package / "code_digest.py"))
+    before = code_digest.code_digest()
+    assert code_digest.code_digest() == before
+    (package / "evaluation" / "module.py").write_text("A = 2\n")
+    assert code_digest.code_digest() != before

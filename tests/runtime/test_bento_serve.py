@@ -36,7 +36,7 @@ def living(shop: Shop) -> list[int]:
 
 def both_workers(runtime: BentoRuntime, shop: Shop) -> list[int]:
     """The pids of two living workers."""
-    return until("two living workers", lambda: pids if len(pids := living(shop)) == 2 else None, 40)
+    return until("two living workers", lambda: pids if len(pids := living(shop)) == 2 else None, 120)
 
 
 def test_two_workers_live_and_answer(runtime: BentoRuntime, shop: Shop) -> None:
@@ -120,7 +120,7 @@ def test_acknowledged_events_survive_the_killing_of_workers(runtime: BentoRuntim
         thread.start()
     for _ in range(3):
         goal = len(acknowledged) + 100
-        until("a hundred more", partial(lambda goal: len(acknowledged) >= goal, goal), 40)
+        until("a hundred more", partial(lambda goal: len(acknowledged) >= goal, goal), 120)
         runtime.workers[0].send_signal(signal.SIGKILL)
         both_workers(runtime, shop)
     stop.set()
@@ -139,7 +139,7 @@ def test_a_killed_worker_comes_back_with_its_campaigns(runtime: BentoRuntime, sh
     expected = [scored.item_id for scored in version.recommender.recommend("u1", [], 5)]
     killed = runtime.workers[0].pid
     psutil.Process(killed).kill()
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 120
     while killed in living(shop) or len(living(shop)) < 2:
         answer = caller.get_recommendations(campaignArn=campaign, userId="u1", numResults=5)
         assert [item["itemId"] for item in answer["itemList"]] == expected

@@ -383,7 +383,7 @@ def bento_runtime(settings: Settings, environment: Mapping[str, str] | None = No
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        until(f"bentoml serve to be ready (log: {log})", lambda: _is_ready(url, process, log), 90)
+        until(f"bentoml serve to be ready (log: {log})", lambda: _is_ready(url, process, log), 180)
         yield BentoRuntime(url, process, log)
     finally:
         _end(process)

@@ -74,12 +74,16 @@ def demo(
     timeout: Annotated[float, typer.Option(help="Seconds to wait until the platform works.")] = START_TIMEOUT,
 ) -> None:
     """Start the platform, then take MovieLens-100K from raw interactions to recommendations, with boto3 only."""
-    with _one_line_errors():
-        settings = _with_database(Settings.from_env())
-        _up(Settings.from_env(), timeout)
-        from pipelines.platform.demo import run
+    from pipelines.datasets.movielens import MovieLensError
+    from pipelines.platform.demo import DemoFailed, run
 
-        run(settings, console, data)
+    with _one_line_errors():
+        settings = Settings.from_env()
+        _up(settings, timeout)
+        try:
+            run(_with_database(settings), console, data)
+        except (DemoFailed, MovieLensError) as error:
+            _fail(str(error))
 
 
 @app.command()

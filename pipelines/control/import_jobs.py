@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
 from pipelines.aws.errors import InvalidInput, ResourceInUse
 from pipelines.control import lookup, views
+from pipelines.control.by_hand import made_in_run
 from pipelines.control.context import Context, Given
 from pipelines.control.creation import check_limit, create, members
 from pipelines.control.unavailable import refuse_unavailable
@@ -34,18 +35,24 @@ def create_dataset_import_job(context: Context, given: Given) -> Given:
     return {"datasetImportJobArn": job.arn}
 
 
-def create_in_run(settings: Settings, conn: Connection, given: Given, run_id: str, request_id: str | None) -> str:
+def create_in_run(
+    settings: Settings, conn: Connection, request: dict[str, Any], run_id: str, request_id: str | None
+) -> str:
     """The id of the job that a DAG run, started by hand in Airflow, does; a retry of the run gets the same.
 
-    `given` is a CreateDatasetImportJob request without jobName. Raises what CreateDatasetImportJob raises.
+    Without `jobName` the job is named after the run.
     """
-    there = store.of_run(conn, run_id)
-    if there is None:
-        now = conn.execute(select(func.now())).scalar_one()
-        named = {**given, "jobName": f"by-hand-{secrets.token_hex(4)}"}
-        there = _create(Context(conn, settings, request_id or run_id, now), named)
-        store.adopt_run(conn, there, DAG_ID, run_id)
-    return there.id
+    job_name = re.sub(r"[^A-Za-z0-9_-]", "-", run_id).lstrip("-_")[:63]
+    return made_in_run(
+        settings,
+        conn,
+        "CreateDatasetImportJob",
+        _create,
+        {"jobName": job_name, **request},
+        dag_id=DAG_ID,
+        run_id=run_id,
+        request_id=request_id,
+    )
 
 
 def _create(context: Context, given: Given) -> Resource:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import secrets
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
 from pipelines.aws import arns
 from pipelines.aws.errors import InvalidInput, ResourceAlreadyExists, ResourceInUse
 from pipelines.control import lookup, views
+from pipelines.control.by_hand import made_in_run
 from pipelines.control.context import Context, Given
 from pipelines.control.creation import check_limit, create, members
 from pipelines.control.recipes import require_recipe
@@ -32,16 +33,17 @@ def create_solution_version(context: Context, given: Given) -> Given:
 
 
 def create_in_run(settings: Settings, conn: Connection, solution_arn: str, run_id: str, request_id: str | None) -> str:
-    """The id of the version that a DAG run, started by hand in Airflow, trains; a retry of the run gets the same.
-
-    Raises what CreateSolutionVersion raises.
-    """
-    there = store.of_run(conn, run_id)
-    if there is None:
-        now = conn.execute(select(func.now())).scalar_one()
-        there = _create(Context(conn, settings, request_id or run_id, now), {"solutionArn": solution_arn})
-        store.adopt_run(conn, there, DAG_ID, run_id)
-    return there.id
+    """The id of the version that a DAG run, started by hand in Airflow, trains; a retry of the run gets the same."""
+    return made_in_run(
+        settings,
+        conn,
+        "CreateSolutionVersion",
+        _create,
+        {"solutionArn": solution_arn},
+        dag_id=DAG_ID,
+        run_id=run_id,
+        request_id=request_id,
+    )
 
 
 def _create(context: Context, given: Given) -> Resource:

@@ -1,11 +1,12 @@
-"""A training started in the Airflow UI makes its version as CreateSolutionVersion would, and is tied to its run."""
+"""Runs started in the Airflow UI make their resource as the API would, and are tied to it."""
 
 from __future__ import annotations
 
 import pytest
 from sqlalchemy import select
 
-from pipelines.aws.errors import ResourceNotFound
+from pipelines.aws.errors import AwsError, InvalidInput, ResourceNotFound, Validation
+from pipelines.control import import_jobs
 from pipelines.control.solution_versions import create_in_run
 from pipelines.registry import store
 from pipelines.registry.tables import outbox
@@ -36,3 +37,25 @@ def test_an_unknown_solution_is_refused_as_by_the_api(settings, db) -> None:
     nowhere = "arn:aws:personalize:us-east-1:123456789012:solution/none"
     with db.begin() as conn, pytest.raises(ResourceNotFound):
         create_in_run(settings, conn, nowhere, "manual__x", None)
+
+
+def test_an_import_by_hand_is_named_after_its_run(personalize, settings, db) -> None:
+    group = make_group(personalize, "shop")
+    request = {"datasetArn": group.dataset, "dataSource": {"dataLocation": "s3://b/k"}, "importMode": "FULL"}
+    ids = []
+    for _ in range(2):
+        with db.begin() as conn:
+            ids.append(import_jobs.create_in_run(settings, conn, request, "manual__2026-01-01T00:00:00+00:00", "r-1"))
+    assert ids[0] == ids[1]
+    [shown] = personalize.list_dataset_import_jobs(datasetArn=group.dataset)["datasetImportJobs"]
+    assert (shown["jobName"], shown["status"]) == ("manual__2026-01-01T00-00-00-00-00", "CREATE PENDING")
+
+
+@pytest.mark.parametrize(
+    ("location", "error"), [("file:///etc/passwd", InvalidInput), ("ftp://x/y", Validation), ("", Validation)]
+)
+def test_a_form_is_checked_like_a_request(personalize, settings, db, location: str, error: type[AwsError]) -> None:
+    group = make_group(personalize, "shop")
+    request = {"datasetArn": group.dataset, "dataSource": {"dataLocation": location}}
+    with db.begin() as conn, pytest.raises(error, match=r"dataLocation|IMPORT_ROOTS"):
+        import_jobs.create_in_run(settings, conn, request, "manual__x", None)

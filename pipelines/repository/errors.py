@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Sequence
 
@@ -17,5 +18,12 @@ class CommandFailed(RepositoryError):
         self.command = list(command)
         self.returncode = returncode
         self.lines = list(lines)
-        shown = "\n".join(self.lines[-10:]) or "no output"
-        super().__init__(f"`{shlex.join(self.command)}` ended with exit code {returncode}: {shown}")
+        said = "\n".join(self.lines[-10:]) or "no output"
+        super().__init__(f"`{_shown(self.command)}` ended with exit code {returncode}: {said}")
+
+
+def _shown(command: Sequence[str]) -> str:
+    """As a person would type it; dvc's commands run through pipelines.repository.dvc_commands."""
+    if len(command) == 4 and command[2] == "pipelines.repository.dvc_commands":
+        return " && ".join(shlex.join(["dvc", *one]) for one in json.loads(command[3]))
+    return shlex.join(command)

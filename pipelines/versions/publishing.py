@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import Connection, Engine
 
 from pipelines.registry import store
 from pipelines.registry.database import engine
@@ -14,6 +17,7 @@ from pipelines.repository import GroupRepository
 from pipelines.settings import Settings
 from pipelines.versions import bentos
 from pipelines.versions.claiming import start
+from pipelines.versions.errors import VersionGone
 from pipelines.versions.lookup import Subject, subject, unfinished
 
 log = logging.getLogger(__name__)
@@ -25,37 +29,54 @@ ARTEFACT = "data/artefact"
 def publish(settings: Settings, version_id: str) -> None:
     """Build the Bento from the version's tag, then make the version ACTIVE with its metrics, in one transaction.
 
-    Raises VersionGone when the solution was deleted meanwhile; the Bento is then removed again.
+    Nothing to do when an earlier attempt got that far. Raises VersionGone when the solution was deleted meanwhile;
+    the Bento is then removed again.
     """
     database = engine(settings, pool_size=1)
     try:
         with database.begin() as conn:
+            if subject(conn, version_id).version.status == store.ACTIVE:
+                log.info("an earlier attempt has already published version %s", version_id)
+                return
             found = start(conn, version_id)
         reports = build(settings, found)
         try:
             with database.begin() as conn:
-                found = unfinished(conn, version_id)
-                hours = found.version.internal.get("training_seconds", 0.0) / 3600
-                store.update(
-                    conn,
-                    version_id,
-                    status=store.ACTIVE,
-                    failure_reason=None,
-                    doc={"trainingHours": max(round(hours, 3), 0.001)},
-                    internal={
-                        "tag": found.tag,
-                        "bento": found.bento,
-                        "metrics": reports["metrics"],
-                        "baselines": reports["baselines"],
-                        "best_epoch": reports.get("best_epoch"),
-                    },
-                )
-        except Exception:
-            bentos.remove(settings, found.solution.id, version_id)
+                _activate(conn, version_id, reports)
+        except VersionGone:
+            _remove_if_deleted(settings, database, found)
             raise
         log.info("ACTIVE: %s, metrics %s", found.version.arn, reports["metrics"])
     finally:
         database.dispose()
+
+
+def _activate(conn: Connection, version_id: str, reports: Mapping[str, Any]) -> None:
+    found = unfinished(conn, version_id)
+    hours = found.version.internal.get("training_seconds", 0.0) / 3600
+    store.update(
+        conn,
+        version_id,
+        status=store.ACTIVE,
+        failure_reason=None,
+        doc={"trainingHours": max(round(hours, 3), 0.001)},
+        internal={
+            "tag": found.tag,
+            "bento": found.bento,
+            "metrics": reports["metrics"],
+            "baselines": reports["baselines"],
+            "best_epoch": reports.get("best_epoch"),
+        },
+    )
+
+
+def _remove_if_deleted(settings: Settings, database: Engine, found: Subject) -> None:
+    """Not when the version has only ended otherwise: another attempt may have published it."""
+    try:
+        with database.begin() as conn:
+            subject(conn, found.version.id)
+    except VersionGone:
+        bentos.remove(settings, found.solution.id, found.version.id)
 
 
 def build(settings: Settings, found: Subject) -> dict[str, Any]:

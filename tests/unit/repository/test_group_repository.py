@@ -236,7 +236,7 @@ def test_what_an_interrupted_command_started_is_ended(repository: GroupRepositor
 def test_a_failing_command_is_raised_with_its_last_lines(repository: GroupRepository) -> None:
     with repository.worktree("solution/s1", "v1") as tree:
         (tree.path / "dvc.yaml").write_text("stages: {fail: {cmd: 'echo the reason; exit 3'}}")
-        with pytest.raises(CommandFailed, match="the reason"):
+        with pytest.raises(CommandFailed, match=r"(?s)^`dvc repro` ended with exit code 255: .*the reason"):
             tree.dvc(["repro"])
 
 

@@ -68,21 +68,6 @@ class MovieLens:
         """INTERACTIONS, ITEMS and USERS -> Avro schema."""
         return SCHEMAS
 
-    @property
-    def example_user(self) -> str:
-        """A user of action and science fiction films, who has seen none of `example_events`."""
-        return "37"
-
-    @property
-    def example_events(self) -> list[str]:
-        """Three fairy tales by Disney: after them the user's recommendations must look different."""
-        return ["418", "404", "99"]
-
-    @property
-    def example_items(self) -> list[str]:
-        """Ten well-known films of several genres, none of which the example user has seen, to be ranked."""
-        return ["95", "71", "420", "1", "176", "183", "185", "100", "483", "313"]
-
     @cached_property
     def titles(self) -> dict[str, str]:
         """Item id -> `Fargo (1996)`."""

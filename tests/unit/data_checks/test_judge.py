@@ -70,11 +70,13 @@ def test_an_outcome_reads_as_a_sentence() -> None:
 
 
 def test_nothing_is_sent_anywhere_and_nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    import socket
     import tempfile
 
-    from great_expectations.analytics.config import ENV_CONFIG
+    def connect(*args: object) -> None:
+        raise AssertionError(f"something wants to talk to {args[1:]}")
 
+    monkeypatch.setattr(socket.socket, "connect", connect)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    judge({"rows": 1}, [Rule("rows", "rows", "critical", "", minimum=1)])
-    assert ENV_CONFIG.posthog_enabled is False
+    assert judge({"rows": 1}, [Rule("rows", "rows", "critical", "", minimum=1)]).passed
     assert list(tmp_path.iterdir()) == []

@@ -25,6 +25,8 @@ Progress = Callable[[list[ProcessReport]], None]
 
 POLL_SECONDS = 0.5
 STOP_DEADLINE = 90.0
+SUPERVISOR_GRACE = 45.0
+"""Seconds without a supervisor after which waiting for it makes no sense."""
 
 
 class DidNotStart(Exception):
@@ -76,12 +78,16 @@ def wait_healthy(settings: Settings, timeout: float, progress: Progress) -> Plat
     deadline = time.monotonic() + timeout
     problem = ""
     reports: list[ProcessReport] = []
+    seen = time.monotonic()
     while time.monotonic() < deadline:
         state = running_state(settings)
         if state is None:
-            problem = "the supervisor is not running (another `openpersonalize down`?)"
+            # Another `up` may be clearing away what a killed platform left.
+            if time.monotonic() - seen > SUPERVISOR_GRACE:
+                raise DidNotStart("the platform was stopped while it started: run `openpersonalize up` again")
             time.sleep(POLL_SECONDS)
             continue
+        seen = time.monotonic()
         reports = observe(state)
         progress(reports)
         if all_healthy(reports):

@@ -192,12 +192,14 @@ def _recipe(params: Mapping[str, Any]) -> tuple[Recipe, RecipeCode]:
     recipe = recipe_by_name(name)
     if recipe is None:
         raise StageFailed(f"Recipe {name!r} does not exist; ListRecipes names those that do.")
+    if not recipe.trainable:
+        raise StageFailed(f"Recipe {name} cannot be trained by this version of OpenPersonalize.")
     try:
         algorithm = recipe.algorithm_values({k: str(v) for k, v in params["hyperparameters"].items()})
         featurization = recipe.featurization_values({k: str(v) for k, v in params["featurization"].items()})
         settings = FitSettings(algorithm, featurization, int(training["seed"]), int(training["threads"]))
         return recipe, load_recipe(recipe, settings)
-    except (HyperparameterError, LookupError) as error:
+    except HyperparameterError as error:
         raise StageFailed(str(error)) from error
 
 

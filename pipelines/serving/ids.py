@@ -21,10 +21,9 @@ class IdTable:
     def __init__(self, blob: bytes | memoryview, offsets: NDArray[np.int64], index: NDArray[np.uint32]) -> None:
         """`offsets` (n + 1); `index` (2, n): crc32 of each id, ascending, and whose code it is."""
         self._blob = memoryview(blob)
-        self._offsets = offsets
-        self._hashes, self._codes = index[0], index[1]
-        # bisect over a memoryview needs no Python int per step that searchsorted's array conversions would cost.
-        self._hash_view = np.ascontiguousarray(self._hashes).data
+        # Views: taking one element of a mapped array costs ten times as much.
+        self._offsets = np.asarray(offsets).data
+        self._hashes, self._codes = (np.ascontiguousarray(row).data for row in index)
 
     def __len__(self) -> int:
         return len(self._offsets) - 1
@@ -37,9 +36,9 @@ class IdTable:
         """The code of `identifier`, or None if it is unknown."""
         raw = identifier.encode("utf-8", "surrogatepass")
         hashed = crc32(raw)
-        at = bisect_left(self._hash_view, hashed)
-        while at < len(self) and self._hash_view[at] == hashed:
-            code = int(self._codes[at])
+        at = bisect_left(self._hashes, hashed)
+        while at < len(self) and self._hashes[at] == hashed:
+            code = self._codes[at]
             if self._blob[self._offsets[code] : self._offsets[code + 1]] == raw:
                 return code
             at += 1

@@ -21,7 +21,7 @@ from pipelines.datasets.errors import ImportRefused
 from pipelines.datasets.records import Records, walk
 from pipelines.datasets.scan import MENDED, Scan
 from pipelines.datasets.schema import Schema
-from pipelines.datasets.values import Fault, any_fault, faults, quoted, raw_name, text, typed
+from pipelines.datasets.values import any_fault, faults, quoted, raw_name, text, typed
 from pipelines.progress import Progress
 
 if TYPE_CHECKING:
@@ -226,6 +226,3 @@ def _check_closed(scan: Scan, records: Records) -> None:
         f'{scan.name} line {quote.line}: a quote (") is opened and not closed; it {until}. Close it, or write a '
         f'quote inside a quoted value as \\" or ""'
     )
-
-
-__all__ = ["ORDINAL", "STAGED", "Fault", "Reading", "open_database", "read"]

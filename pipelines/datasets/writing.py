@@ -116,7 +116,7 @@ def _dictionary(
 
 
 def _write_part(connection: DuckDBPyConnection, schema: Schema, part: Path) -> int:
-    """Rows written: each distinct interaction once, or the last row of each item or user."""
+    """Rows written: each distinct interaction once, or the last row of each item or user; ids sort by code."""
     newest = ""
     if schema.dataset_type != "INTERACTIONS":
         newest = f"QUALIFY row_number() OVER (PARTITION BY {quoted(schema.id_columns[0])} ORDER BY {ORDINAL} DESC) = 1"
@@ -131,16 +131,11 @@ def _write_part(connection: DuckDBPyConnection, schema: Schema, part: Path) -> i
             cells.append(f"s.{quoted(column)}")
     connection.execute(
         f"COPY (SELECT {', '.join(cells)} FROM (SELECT * FROM {STAGED} {newest}) s {' '.join(joins)} "
-        f"ORDER BY {total_order_of_codes(schema)}) TO {text(str(part))} {PARQUET}"
+        f"ORDER BY {total_order(schema)}) TO {text(str(part))} {PARQUET}"
     )
     if schema.dataset_type == "INTERACTIONS":
         _drop_equal_neighbours(connection, schema, part)
     return _scalar(connection, f"SELECT count(*) FROM read_parquet({text(str(part))})")
-
-
-def total_order_of_codes(schema: Schema) -> str:
-    """The order of a part's rows; names refer to the selected columns, so ids sort by code."""
-    return total_order(schema)
 
 
 def _drop_equal_neighbours(connection: DuckDBPyConnection, schema: Schema, part: Path) -> None:

@@ -59,9 +59,9 @@ class Demo:
             describe()
         except self.clients.personalize.exceptions.ResourceNotFoundException:
             create()
-            self.console.print(f"  {label} [dim]{arn}[/dim]")
+            self.say(f"{label} [dim]{arn}[/dim]")
         else:
-            self.console.print(f"  {label} exists, going on with it [dim]{arn}[/dim]")
+            self.say(f"{label} exists, going on with it [dim]{arn}[/dim]")
         self.arns[label] = arn
         return arn
 
@@ -81,13 +81,17 @@ class Demo:
                 time.sleep(POLL_SECONDS)
         raise DemoFailed(f"{label} was not ACTIVE after {DEADLINE_SECONDS} seconds; see `openpersonalize status`")
 
+    def say(self, line: str) -> None:
+        """One line of a step, never wrapped: ARNs are there to be copied."""
+        self.console.print(f"  {line}", soft_wrap=True)
+
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
         """A heading, and seconds and CPU seconds of the whole platform once it is through."""
         self.console.print(f"[bold]{title}[/bold]")
         with self.numbers.measure(title) as measured:
             yield
-        self.console.print(f"  [dim]{measured.seconds:.1f} s, {measured.cpu_seconds:.1f} CPU s[/dim]")
+        self.say(f"[dim]{measured.seconds:.1f} s, {measured.cpu_seconds:.1f} CPU s[/dim]")
 
 
 def run(settings: Settings, console: Console, data: Path | None = None) -> Path:
@@ -150,7 +154,7 @@ def import_all(demo: Demo, movielens: MovieLens, datasets: dict[str, str]) -> No
         usable = [job for job in known if not job["status"].endswith("FAILED")]
         if usable:
             jobs[kind] = usable[0]["datasetImportJobArn"]
-            demo.console.print(f"  import of {kind} exists, going on with it [dim]{jobs[kind]}[/dim]")
+            demo.say(f"import of {kind} exists, going on with it [dim]{jobs[kind]}[/dim]")
         else:
             jobs[kind] = personalize.create_dataset_import_job(
                 jobName=f"{NAME}-{kind.lower()}-{len(known) + 1}",
@@ -161,7 +165,7 @@ def import_all(demo: Demo, movielens: MovieLens, datasets: dict[str, str]) -> No
         demo.arns[f"import {kind}"] = jobs[kind]
     for kind, job in jobs.items():
         demo.wait(f"import of {kind}", "DatasetImportJob", job)
-        demo.console.print(f"  {kind} imported")
+        demo.say(f"{kind} imported")
 
 
 def train(demo: Demo) -> dict[str, str]:
@@ -186,7 +190,7 @@ def train(demo: Demo) -> dict[str, str]:
         usable = [v for v in known if not v["status"].endswith(("FAILED", "STOPPED"))]
         if usable:
             versions[name] = usable[0]["solutionVersionArn"]
-            demo.console.print(f"  version exists, going on with it [dim]{versions[name]}[/dim]")
+            demo.say(f"version exists, going on with it [dim]{versions[name]}[/dim]")
         else:
             versions[name] = personalize.create_solution_version(solutionArn=solution)["solutionVersionArn"]
         demo.arns[f"version {suffix}"] = versions[name]

@@ -14,6 +14,8 @@ from typing import Any
 from pipelines.platform.clients import endpoints
 from pipelines.settings import Settings
 
+BASELINES = ("popularity", "repeat", "markov")
+
 
 @dataclass
 class Measured:
@@ -48,16 +50,18 @@ class Numbers:
         self.versions[name] = {
             "solutionVersionArn": arn,
             "metrics": dict(metrics),
-            "baselines": internal.get("baselines", {}),
-            "training": internal.get("training", {}),
+            "baselines": self.baselines(arn),
+            "trainingSeconds": internal.get("training_seconds"),
+            "trainingCpuSeconds": internal.get("training_cpu_seconds"),
+            "bestEpoch": internal.get("best_epoch"),
             "tag": internal.get("tag"),
             "bento": internal.get("bento"),
         }
 
     def baselines(self, arn: str) -> dict[str, dict[str, float]]:
         """Popularity, repeat and Markov on the version's hold-out (AWS has no operation that shows them)."""
-        known: dict[str, dict[str, float]] = self._internal(arn).get("baselines", {})
-        return known
+        known: dict[str, dict[str, float]] = self._internal(arn)["baselines"]
+        return {name: known[name] for name in BASELINES}
 
     def write(
         self, path: Path, *, arns: Mapping[str, str], lists: Mapping[str, Any], versions: Mapping[str, str]
@@ -89,16 +93,18 @@ class Numbers:
         """CPU seconds so far of every process below the supervisor, finished tasks included, and of this one."""
         from pipelines.platform.state import supervisor_pid
 
-        pid = supervisor_pid(self.settings)
-        return sum(_with_descendants(p) for p in (pid, os.getpid()) if p is not None)
+        roots = [pid for pid in (supervisor_pid(self.settings), os.getpid()) if pid is not None]
+        return _cpu_seconds(roots)
 
 
-def _with_descendants(pid: int) -> float:
+def _cpu_seconds(roots: list[int]) -> float:
+    """User and system seconds of the processes, of all below them, and of those these have waited for."""
     import psutil
 
+    # A set, because a supervisor that this process started is below both.
+    processes = {process for root in map(psutil.Process, roots) for process in (root, *root.children(recursive=True))}
     total = 0.0
-    parent = psutil.Process(pid)
-    for process in (parent, *parent.children(recursive=True)):
+    for process in processes:
         try:
             times = process.cpu_times()
         except psutil.NoSuchProcess:

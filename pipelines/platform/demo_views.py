@@ -13,7 +13,12 @@ from pipelines.datasets.movielens import MovieLens
 from pipelines.platform.clients import endpoints
 from pipelines.settings import Settings
 
-SHOWN = ("normalized_discounted_cumulative_gain_at_25", "mean_reciprocal_rank_at_25", "precision_at_25", "coverage")
+SHOWN = {
+    "NDCG@25": "normalized_discounted_cumulative_gain_at_25",
+    "MRR@25": "mean_reciprocal_rank_at_25",
+    "precision@25": "precision_at_25",
+    "coverage": "coverage",
+}
 
 
 def metrics(
@@ -24,9 +29,9 @@ def metrics(
     table.add_column("metric")
     for column in ("model", *baselines):
         table.add_column(column, justify="right")
-    for metric in SHOWN:
+    for label, metric in SHOWN.items():
         rows = [of_model, *baselines.values()]
-        table.add_row(metric, *(f"{row[metric]:.4f}" for row in rows))
+        table.add_row(label, *(f"{row[metric]:.4f}" for row in rows))
     console.print(table)
 
 
@@ -51,10 +56,18 @@ def side_by_side(
 def closing(console: Console, settings: Settings, numbers: Path) -> None:
     """Where everything is, and how to stop it."""
     urls = endpoints(settings)
-    console.print(f"\nNumbers, lists and ARNs: {numbers}")
-    console.print(f"Airflow: http://127.0.0.1:{settings.control_port} (user admin, password in {settings.secrets_dir})")
-    console.print(f"Control plane: {urls['personalize']}   runtime and events: {urls['personalize-runtime']}")
-    console.print("The platform keeps running: `openpersonalize status` shows it, `openpersonalize down` stops it.")
+    console.print(f"\nNumbers, lists and ARNs: {numbers}", soft_wrap=True)
+    console.print(
+        f"Airflow: http://127.0.0.1:{settings.control_port} (user admin, password in {settings.secrets_dir})",
+        soft_wrap=True,
+    )
+    console.print(
+        f"Control plane: {urls['personalize']}   runtime and events: {urls['personalize-runtime']}", soft_wrap=True
+    )
+    console.print(
+        "The platform keeps running: `openpersonalize status` shows it, `openpersonalize down` stops it.",
+        soft_wrap=True,
+    )
 
 
 def _cells(movielens: MovieLens, item: Mapping[str, Any]) -> tuple[str, str]:

@@ -6,6 +6,7 @@ Whatever is killed in between, the next attempt starts a fresh worktree and find
 from __future__ import annotations
 
 import logging
+import resource
 import time
 from typing import Any
 
@@ -45,7 +46,7 @@ def reproduce(settings: Settings, version_id: str) -> None:
             found = start(conn, version_id)
         repository = GroupRepository(settings, found.group_id)
         repository.ensure()
-        started = time.monotonic()
+        started, cpu = time.monotonic(), _cpu_seconds()
         if repository.has(found.tag):
             log.info("an earlier attempt has already made and pushed %s", found.tag)
         else:
@@ -55,10 +56,19 @@ def reproduce(settings: Settings, version_id: str) -> None:
                 _make(database, repository, tree, found)
             log.info("made %s in %.0f s", found.tag, time.monotonic() - started)
         with database.begin() as conn:
-            seconds = {"training_seconds": time.monotonic() - started}
-            store.update(conn, version_id, internal={"tag": found.tag, **seconds}, touch=False)
+            cost = {
+                "training_seconds": round(time.monotonic() - started, 1),
+                "training_cpu_seconds": round(_cpu_seconds() - cpu, 1),
+            }
+            store.update(conn, version_id, internal={"tag": found.tag, **cost}, touch=False)
     finally:
         database.dispose()
+
+
+def _cpu_seconds() -> float:
+    """User and system seconds of this process's finished children: Git, DVC and its stages."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _make(database: Engine, repository: GroupRepository, tree: Worktree, found: Subject) -> None:

@@ -67,9 +67,8 @@ def platform_children(
         command = _python("airflow", "api-server", "--apps", apps, "--host", "127.0.0.1", "--port", str(port))
         return ChildSpec(name, command, env, (*first, *needs), stop_stage=stage, stop_patience=6.0)
 
-    def job(name: str, *options: str, env: Mapping[str, str] = quiet, patience: float = 5.0) -> ChildSpec:
-        command = _python("airflow", name, *options)
-        return ChildSpec(name, command, env, (*first, "airflow-schema"), stop_patience=patience)
+    def job(name: str, *command: str, env: Mapping[str, str] = quiet, patience: float = 5.0) -> ChildSpec:
+        return ChildSpec(name, _python(*command), env, (*first, "airflow-schema"), stop_patience=patience)
 
     return [
         *store,
@@ -78,9 +77,9 @@ def platform_children(
         api("control", "core", settings.control_port, quiet, schemas, WORK),
         api("execution", "execution", execution_port, quiet, ("airflow-schema",), REPORT),
         # It waits for running tasks; what they were at is started again by the next scheduler.
-        job("scheduler", "--skip-serve-logs", env=airflow, patience=15.0),
-        job("dag-processor"),
-        job("triggerer", "--skip-serve-logs"),
+        job("scheduler", "pipelines.platform.scheduler", "--skip-serve-logs", env=airflow, patience=15.0),
+        job("dag-processor", "airflow", "dag-processor"),
+        job("triggerer", "airflow", "triggerer", "--skip-serve-logs"),
         ChildSpec("reconciler", _python("pipelines.platform.reconciler"), common, (*first, *schemas)),
         _runtime(settings, common, (*first, "registry-schema")),
     ]

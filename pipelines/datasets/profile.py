@@ -179,8 +179,9 @@ def _interaction_shapes(connection: DuckDBPyConnection, schema: Schema) -> list[
 def _over_time(connection: DuckDBPyConnection) -> Shape:
     found = _rows(
         connection,
-        f"WITH bounds AS (SELECT min({TIMESTAMP}) AS low, greatest(max({TIMESTAMP}) - min({TIMESTAMP}) + 1, 1) AS width FROM part), "
-        f"counted AS (SELECT (({TIMESTAMP} - low)::HUGEINT * {TIME_BINS} // width)::INTEGER AS bin, count(*) AS n FROM part, bounds GROUP BY 1) "
+        f"WITH moments AS (SELECT {TIMESTAMP} FROM part), "
+        f"bounds AS (SELECT min({TIMESTAMP}) AS low, greatest(max({TIMESTAMP}) - min({TIMESTAMP}) + 1, 1) AS width FROM moments), "
+        f"counted AS (SELECT (({TIMESTAMP} - low)::HUGEINT * {TIME_BINS} // width)::INTEGER AS bin, count(*) AS n FROM moments, bounds GROUP BY 1) "
         f"SELECT strftime(make_timestamp(((low + width::HUGEINT * bin.b // {TIME_BINS}) * 1000000)::BIGINT), '%Y-%m-%d %H:%M'), COALESCE(n, 0) "
         f"FROM bounds, range({TIME_BINS}) bin(b) LEFT JOIN counted ON counted.bin = b ORDER BY b",
     )

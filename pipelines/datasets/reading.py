@@ -34,7 +34,8 @@ THREADS = 2
 MAX_LINE = 2_097_152
 STAGED = "staged"
 """The good rows, typed, in the columns of the schema, and ORDINAL."""
-ORDINAL, BAD, BREAKS, FILE = "__ordinal", "__bad", "__breaks", "__file"
+# With a space, as no field of a schema can be called; quoted.
+ORDINAL, BAD, BREAKS, FILE = '"row number"', '"is bad"', '"line breaks"', '"file number"'
 """Beside the columns: place in the files' order (the later of two records with one id is the newer), whether the row is
 wrong (never, once the file is read), line breaks inside its values, number of its file."""
 

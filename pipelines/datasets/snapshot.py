@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.datasets.schema import ID_COLUMNS, REQUIRED_COLUMNS, TIMESTAMP, DatasetType, Schema, read_schema
+from pipelines.datasets.values import quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -152,19 +153,20 @@ class Snapshot:
         import duckdb
 
         schema = self.schema
-        names = ", ".join(_quoted(name) for name in schema.names)
+        names = ", ".join(quoted(name) for name in schema.names)
         with duckdb.connect() as connection:
             connection.execute("SET enable_progress_bar = false")
             connection.execute("SET threads = 2")
             if schema.dataset_type == "INTERACTIONS":
                 query = f"SELECT DISTINCT {names} FROM read_parquet($paths) ORDER BY {total_order(schema)}"
                 return connection.sql(query, params={"paths": paths}).to_arrow_table()
-            key = _quoted(schema.id_columns[0])
+            key = quoted(schema.id_columns[0])
             numbered = " UNION ALL ".join(
-                f"SELECT {n} AS part, * FROM read_parquet(${n + 1})" for n in range(len(paths))
+                f'SELECT {n} AS "part number", {names} FROM read_parquet(${n + 1})' for n in range(len(paths))
             )
             query = (
-                f"SELECT {names} FROM ({numbered}) QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY part DESC) = 1 "
+                f"SELECT {names} FROM ({numbered}) "
+                f'QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY "part number" DESC) = 1 '
                 f"ORDER BY {key}"
             )
             return connection.sql(query, params=paths).to_arrow_table()
@@ -189,11 +191,7 @@ def total_order(schema: Schema) -> str:
     """SQL: by user, time and then every other column, so that one set of rows has one order."""
     first = [*schema.id_columns[:1], *([TIMESTAMP] if TIMESTAMP in schema.names else [])]
     rest = [name for name in schema.names if name not in first]
-    return ", ".join(f"{_quoted(name)} ASC NULLS FIRST" for name in [*first, *rest])
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    return ", ".join(f"{quoted(name)} ASC NULLS FIRST" for name in [*first, *rest])
 
 
 def write_empty(directory: Path, dataset_type: DatasetType) -> None:

@@ -141,8 +141,9 @@ def _write_part(connection: DuckDBPyConnection, schema: Schema, part: Path) -> i
 def _drop_equal_neighbours(connection: DuckDBPyConnection, schema: Schema, part: Path) -> None:
     """Equal rows stand side by side in a total order; the part is written anew only when there are any."""
     names = ", ".join(quoted(name) for name in schema.names)
-    before = ", ".join(f"lag({quoted(name)}) OVER () AS b{n}" for n, name in enumerate(schema.names))
-    equal = " AND ".join(f"{quoted(name)} IS NOT DISTINCT FROM b{n}" for n, name in enumerate(schema.names))
+    # `before <n>`: with a space, as no field of a schema can be called.
+    before = ", ".join(f'lag({quoted(name)}) OVER () AS "before {n}"' for n, name in enumerate(schema.names))
+    equal = " AND ".join(f'{quoted(name)} IS NOT DISTINCT FROM "before {n}"' for n, name in enumerate(schema.names))
     source = f"(SELECT {names}, {before} FROM read_parquet({text(str(part))}))"
     if not _scalar(connection, f"SELECT count(*) FROM {source} WHERE {equal}"):
         return

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.datasets.snapshot import MANIFEST, Snapshot, SnapshotError, write_empty
-from tests.support.imports import interactions, run, text
+from tests.support.imports import NULLABLE_STRING, avro, interactions, run, text
 
 ITEM_HEADER = "ITEM_ID,GENRES,PRICE,DESCRIPTION,CREATION_TIMESTAMP"
 
@@ -125,3 +125,32 @@ def test_a_snapshot_of_another_format_is_refused(tmp_path: Path) -> None:
     manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 2'))
     with pytest.raises(SnapshotError, match="format 2"):
         Snapshot.open(tmp_path)
+
+
+# What the importer's own SQL calls things, or would if a schema could not.
+TAKEN = ("PART", "b0", "LOW", "WIDTH", "n", "rowid", "row_number", "raw_0", "staged", "filename", "select")
+
+
+@pytest.mark.parametrize("field", TAKEN)
+def test_a_field_may_be_called_what_the_importer_itself_might(tmp_path: Path, field: str) -> None:
+    schema = avro("Interactions", USER_ID="string", ITEM_ID="string", TIMESTAMP="long", **{field: NULLABLE_STRING})
+    header = f"USER_ID,ITEM_ID,TIMESTAMP,{field}"
+    done = run(tmp_path, "INTERACTIONS", text(["u,i,1,x", "u,i,1,x", "u,i,1,y", "u,i,2,"], header), schema=schema)
+    assert [row[field] for row in done.rows()] == ["x", "y", None]
+
+
+@pytest.mark.parametrize("field", TAKEN)
+def test_items_of_two_parts_merge_whatever_their_field_is_called(tmp_path: Path, field: str) -> None:
+    schema = avro("Items", ITEM_ID="string", **{field: NULLABLE_STRING})
+    header = f"ITEM_ID,{field}"
+    first = run(tmp_path, "ITEMS", text(["a,1", "b,2"], header), schema=schema, name="first")
+    second = run(
+        tmp_path,
+        "ITEMS",
+        text(["b,3"], header),
+        schema=schema,
+        name="second",
+        previous=first.snapshot,
+        incremental=True,
+    )
+    assert {row["ITEM_ID"]: row[field] for row in second.rows()} == {"a": "1", "b": "3"}

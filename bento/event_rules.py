@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 from pipelines.aws.errors import InvalidInput
+from pipelines.aws.numbers import decimal_number
 
 EVENT_BYTES = 10 * 1024
 MOST_AHEAD_SECONDS = 24 * 3600
@@ -129,13 +130,11 @@ def _fits(value: Any, key: PropertyKey) -> bool:
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if isinstance(value, str):
+        return decimal_number(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+    return float(value) if math.isfinite(value) else None
 
 
 def _event_value(properties: Mapping[str, Any], where: str) -> float | None:

@@ -9,13 +9,13 @@ import math
 import re
 
 from pipelines.aws.errors import InvalidInput
+from pipelines.aws.numbers import decimal_number
 from pipelines.control.context import Given
 from pipelines.control.recipes import require_recipe
 from pipelines.control.unavailable import refuse_unavailable
 from pipelines.recipes.catalogue import Recipe
 from pipelines.recipes.hyperparameters import HyperparameterError
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _RATE = re.compile(r"rate\((\d+) days?\)", re.ASCII)
 
 
@@ -84,8 +84,8 @@ def check_schedule(expression: str) -> None:
 
 def check_number(member: str, given: str, least: float = -math.inf, most: float = math.inf) -> float:
     """The number that a string member holds; raises InvalidInput outside [least, most]."""
-    number = float(given) if _NUMBER.fullmatch(given) else math.nan
-    if not math.isfinite(number) or not least <= number <= most:
+    number = decimal_number(given)
+    if number is None or not least <= number <= most:
         rule = "" if most == math.inf == -least else f" in [{least:g}, {most:g}]"
         raise InvalidInput(f"{member}: {given!r} is not a number{rule}.")
     return number

@@ -7,13 +7,18 @@ becomes a value once, or an error that names the hyperparameter, the value and t
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from pipelines.aws.numbers import decimal_number
+
 Value = int | float | bool | str
 Kind = Literal["integer", "continuous", "boolean", "categorical"]
 Group = Literal["algorithm", "featurization"]
+
+_WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 
 
 class HyperparameterError(ValueError):
@@ -74,16 +79,7 @@ def parse_all(declared: Iterable[Hyperparameter], given: Mapping[str, str], grou
 
 
 def _integer(text: str) -> int | None:
-    digits = text.removeprefix("-").removeprefix("+")
-    return int(text) if digits.isascii() and digits.isdecimal() and len(digits) < 19 else None
-
-
-def _continuous(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
+    return int(text) if _WHOLE.fullmatch(text) else None
 
 
 def _boolean(text: str) -> bool | None:
@@ -92,7 +88,7 @@ def _boolean(text: str) -> bool | None:
 
 _PARSERS: dict[Kind, Callable[[str], Value | None]] = {
     "integer": _integer,
-    "continuous": _continuous,
+    "continuous": decimal_number,
     "boolean": _boolean,
     "categorical": str,
 }

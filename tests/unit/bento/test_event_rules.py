@@ -121,6 +121,7 @@ def test_numbers_may_come_as_strings(value: Any) -> None:
         ({"eventValue": "much"}, "eventValue"),
         ({"eventValue": True}, "eventValue"),
         ({"eventValue": "nan"}, "eventValue"),
+        ({"eventValue": "1_0"}, "eventValue"),
     ],
 )
 def test_properties_that_break_a_rule_are_refused_by_name(properties: Any, says: str) -> None:

@@ -79,6 +79,9 @@ def test_the_score_giving_recipes_have_the_specified_defaults(name: str) -> None
         ("hidden_dimension", "64.5"),
         ("hidden_dimension", ""),
         ("hidden_dimension", "9" * 30),
+        ("hidden_dimension", "-+64"),
+        ("hidden_dimension", "6_4"),
+        ("hidden_dimension", "٦٤"),
         ("bptt", "1"),
         ("bptt", "33"),
         ("recency_mask", "yes"),
@@ -100,7 +103,7 @@ def test_both_ends_of_a_range_are_allowed(text: str, value: int) -> None:
     assert recipe.algorithm_values({"hidden_dimension": text})["hidden_dimension"] == value
 
 
-@pytest.mark.parametrize("value", ["-0.1", "1.01", "nan", "inf", "many"])
+@pytest.mark.parametrize("value", ["-0.1", "1.01", "nan", "inf", "many", "0.5_0", "٠.٥", "1e999"])
 def test_percentiles_are_numbers_between_0_and_1(value: str) -> None:
     recipe = recipe_by_name("aws-personalized-ranking")
     assert recipe is not None

@@ -53,7 +53,9 @@ def reproduce(settings: Settings, version_id: str) -> None:
             needed = BASE_BYTES + BYTES_PER_INPUT_BYTE * input_bytes(repository, found.version.internal)
             require_disk(settings.home, needed)
             with repository.worktree(found.branch, version_id) as tree:
-                _make(database, repository, tree, found)
+                # An earlier attempt that Airflow took for dead may have held the branch until now.
+                if not repository.has(found.tag):
+                    _make(database, repository, tree, found)
             log.info("made %s in %.0f s", found.tag, time.monotonic() - started)
         with database.begin() as conn:
             cost = {

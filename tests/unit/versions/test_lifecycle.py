@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import textwrap
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,33 +13,13 @@ import pytest
 from sqlalchemy import Connection, insert, select
 
 from pipelines.registry import store
-from pipelines.registry.database import engine
 from pipelines.registry.tables import events, outbox
 from pipelines.serving.artefact import Artefact
 from pipelines.serving.local import model_directory
 from pipelines.settings import Settings
 from pipelines.versions import VersionFailed, VersionGone, claim, deploy, fail, publish, reproduce
 from tests.support.registry import add_campaign, add_dataset, add_group, add_solution
-from tests.support.versions import World, empty, import_nothing, look, make_world, new_version, tiny_stages
-
-
-@pytest.fixture
-def conn(settings: Settings) -> Iterator[Connection]:
-    database = engine(settings, pool_size=1)
-    with database.connect() as connection:
-        yield connection
-    database.dispose()
-
-
-@pytest.fixture
-def world(conn: Connection, settings: Settings) -> World:
-    return make_world(conn, settings)
-
-
-@pytest.fixture
-def imported(conn: Connection, world: World, tmp_path: Path) -> World:
-    import_nothing(conn, world, tmp_path / "work")
-    return world
+from tests.support.versions import World, empty, look, new_version, tiny_stages
 
 
 def add_event(conn: Connection, group_id: str, number: int) -> int:
@@ -165,51 +142,6 @@ def test_a_task_cleared_in_the_ui_goes_on_and_is_watched_again(
     assert (again.status, again.failure_reason) == (store.CREATE_IN_PROGRESS, None)
     with conn.begin():
         assert conn.execute(select(outbox.c.settled_at)).scalar_one() is None
-
-
-def test_a_training_killed_in_its_second_stage_goes_on_from_the_cache(
-    conn: Connection, imported: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    marks = tmp_path / "marks"
-    prepare = f"echo prepared >> {marks}; mkdir data/prepared && cp data/inputs/items/manifest.json data/prepared/"
-    tiny_stages(monkeypatch, tmp_path, prepare=prepare)
-    from pipelines import stages_definition
-
-    text = stages_definition.group_dvc_yaml()
-    waiting = tmp_path / "wait"
-    waiting.touch()
-    hang = f"sh -c 'while [ -e {waiting} ]; do echo waiting; sleep 0.2; done'"
-    text = text.replace("cmd: mkdir -p data/reports", f"cmd: {hang} && mkdir -p data/reports")
-    monkeypatch.setattr(stages_definition, "group_dvc_yaml", lambda: text)
-    version = new_version(conn, imported.solution, "00000001")
-    claim(imported.settings, version.id)
-    script = textwrap.dedent(
-        f"""
-        import logging, sys
-        logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
-        from pipelines import stages_definition
-        from pipelines.settings import Settings
-        from pipelines.versions import reproduce
-        stages_definition.group_dvc_yaml = lambda: {text!r}
-        reproduce(Settings.from_env(), {version.id!r})
-        """
-    )
-    job = subprocess.Popen(
-        [sys.executable, "-c", script],
-        env={**os.environ, **imported.settings.to_env()},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert job.stdout is not None
-    for line in job.stdout:
-        if line.strip() == "waiting":
-            break
-    job.send_signal(signal.SIGKILL)
-    job.wait()
-    waiting.unlink()
-    reproduce(imported.settings, version.id)
-    assert marks.read_text() == "prepared\n"
-    assert imported.repository.has(f"sv/{imported.solution.id}/{version.id}")
 
 
 def test_two_solutions_train_at_once_and_two_versions_of_one_queue(

@@ -6,6 +6,7 @@ used, because they load from five other hosts; data_checks.report draws the verd
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -65,6 +66,8 @@ def judge(row: Mapping[str, float | int | None], rules: Sequence[Rule]) -> Verdi
     from pipelines.settings import TELEMETRY_OFF
 
     os.environ.update(TELEMETRY_OFF)
+    # At INFO it names every function that it registers: some hundred lines in the task's log.
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     import great_expectations as gx
     import pandas as pd
     from great_expectations.data_context.types.base import (

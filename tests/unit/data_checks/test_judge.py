@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -51,6 +52,12 @@ def test_a_judgement_that_could_not_be_made_is_an_error_not_a_broken_rule() -> N
     rule = Rule("odd", "number", "critical", "", minimum=1)
     with pytest.raises((RuntimeError, TypeError, ValueError)):
         judge({"number": None}, [rule])
+
+
+def test_great_expectations_tells_a_task_log_nothing_but_warnings(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    judge({"number": 1}, [Rule("odd", "number", "critical", "", minimum=1)])
+    assert not logging.getLogger("great_expectations.expectations.registry").isEnabledFor(logging.INFO)
 
 
 def test_rules_follow_the_schema() -> None:

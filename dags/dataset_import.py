@@ -18,12 +18,13 @@ job is created and this run does it.
 
 | task | what it does | when it fails |
 |---|---|---|
-| `load` | fetches the files, reads them by the schema, puts every bad row into `rejects.parquet`, writes the next snapshot | the reason names file and line, or what S3 refused; mend that and import again |
+| `load` | fetches the files, reads them by the schema, puts every bad row into `rejects.parquet`, writes the next snapshot | the reason names file and line, or what S3 refused; mend that |
 | `check` | Great Expectations judges the profile of what came in; `report.html` | the report says which rule is broken, with examples |
-| `commit` | the snapshot into the group's repository (tag `data/<dataset>/<job>`), dataset and job ACTIVE | *Clear* it: it can be repeated |
+| `commit` | the snapshot into the group's repository (tag `data/<dataset>/<job>`), dataset and job ACTIVE | the reason names the step of Git or DVC that failed |
 
-Report and rejects lie under `imports/<job id>/` in the platform's home. A failed run leaves the job in CREATE FAILED with
-the reason in `failureReason`; the data that was there before stays.
+Report and rejects lie under `imports/<job id>/` in the platform's home. What trying again can mend is tried three times.
+A run that failed leaves the job in CREATE FAILED with the reason in `failureReason`, and the data that was there before
+stays. A job that has ended cannot go on: *Clear* does nothing to it, so start a new import.
 """
 
 

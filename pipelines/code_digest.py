@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-SOURCES = ("recipes", "evaluation", "serving", "stages.py", "stages_definition.py")
-"""What decides a version's bytes, below pipelines/. The import's code decides a snapshot's, which is frozen before."""
+SOURCES = ("recipes", "evaluation", "serving", "datasets/snapshot.py", "stages.py", "stages_definition.py")
+"""What decides a version's bytes, below pipelines/. The rest of the import decides a snapshot's, which is frozen before."""
 
 
 def code_digest() -> str:

@@ -132,7 +132,7 @@ def evaluate(params: Mapping[str, Any]) -> None:
         "best_epoch": found.best_epoch,
         "test_users": found.test_users,
     }
-    _write(METRICS, json.dumps(report, indent=1, sort_keys=True) + "\n")
+    _write(METRICS, json.dumps(report, indent=1) + "\n")
     _write_csv(LOSS, found.curve)
     scores = {recipe.name: found.metrics, **found.baselines}
     _write_csv(COMPARISON, [{"model": name, "ndcg_at_25": metrics[NDCG]} for name, metrics in scores.items()])
@@ -228,8 +228,6 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"usage: python -m pipelines.stages {'|'.join(STAGES)}\n")
         return 64
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format=f"{arguments[0]}: %(message)s", force=True)
-    # It tells at every start what it registers.
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     try:
         STAGES[arguments[0]](params)

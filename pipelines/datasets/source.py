@@ -65,7 +65,7 @@ def fetch(settings: Settings, location: str, directory: Path) -> list[SourceFile
     if scheme == "s3" and rest:
         arrived = _fetch_s3(S3Store(settings.region), location, directory)
     elif scheme == "file" and rest:
-        arrived = _link_local(settings.import_roots, location, directory)
+        arrived = _link_local(settings, location, directory)
     else:
         raise ImportRefused(
             f"Invalid Data location. {location!r} must start with s3:// or, for a folder on the server, file://"
@@ -103,15 +103,21 @@ def _is_marker(entry: S3Object) -> bool:
 # The server's own disk -------------------------------------------------------------------------------
 
 
-def _link_local(roots: tuple[Path, ...], location: str, directory: Path) -> Iterator[tuple[str, Path]]:
-    for number, real in enumerate(_local_files(roots, location)):
+def _link_local(settings: Settings, location: str, directory: Path) -> Iterator[tuple[str, Path]]:
+    try:
+        found = _local_files(settings, location)
+    except PermissionError as error:
+        raise ImportRefused(
+            f"Invalid Data location. The server may not look into {error.filename}: check its permissions"
+        ) from None
+    for number, real in enumerate(found):
         link = directory / f"{number:05d}.csv"
         link.unlink(missing_ok=True)
         link.symlink_to(real)
         yield str(real), link
 
 
-def _local_files(roots: tuple[Path, ...], location: str) -> list[Path]:
+def _local_files(settings: Settings, location: str) -> list[Path]:
     parts = urlsplit(location)
     if parts.netloc not in ("", "localhost"):
         raise ImportRefused(
@@ -120,21 +126,30 @@ def _local_files(roots: tuple[Path, ...], location: str) -> list[Path]:
     path = Path(unquote(parts.path))
     if not path.is_absolute():
         raise ImportRefused(f"Invalid Data location. {location!r} must be file:///absolute/path")
-    real = _inside(roots, path, location)
+    real = _inside(settings, path, location)
     if not real.exists():
         raise ImportRefused(f"Invalid Data location. There is no file or folder {path} on the server")
     if real.is_file():
         return [real]
-    files = sorted(entry for entry in real.rglob("*") if entry.is_file() and not entry.name.startswith(("_", ".")))
+    files = sorted(entry for entry in real.rglob("*") if entry.is_file() and not _is_hidden(entry.relative_to(real)))
     if not files:
         raise ImportRefused(f"Invalid Data location. The folder {path} on the server holds no file")
-    return [_inside(roots, entry, location) for entry in files]
+    return [_inside(settings, entry, location) for entry in files]
 
 
-def _inside(roots: tuple[Path, ...], path: Path, location: str) -> Path:
-    """The path without symlinks and `..`; refused unless it lies under a root. Says nothing of what is outside."""
-    real = path.resolve()
-    if not any(real.is_relative_to(root.resolve()) for root in roots):
+def _is_hidden(path: Path) -> bool:
+    """What Spark, editors and macOS leave beside the data, in folders of their own too (`_temporary/`, `__MACOSX/`)."""
+    return any(part.startswith(("_", ".")) for part in path.parts)
+
+
+def _inside(settings: Settings, path: Path, location: str) -> Path:
+    """The path without symlinks and `..`; refused unless it lies under a root. Says nothing of what is outside.
+
+    Nor of the platform's own secrets, should the home lie below a root: a failed import quotes the data.
+    """
+    roots, real = settings.import_roots, Path(os.path.realpath(path))
+    secret = real.is_relative_to(settings.secrets_dir.resolve())
+    if secret or not any(real.is_relative_to(root.resolve()) for root in roots):
         allowed = ", ".join(map(str, roots)) or "none is set"
         raise ImportRefused(
             f"Invalid Data location. {location!r} leads outside the folders that file:// imports may read "

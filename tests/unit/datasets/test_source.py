@@ -46,7 +46,9 @@ def test_a_file_under_a_root_is_read_where_it_lies(local: Settings, root: Path, 
 
 def test_a_folder_gives_its_files_by_name_and_leaves_markers_out(local: Settings, root: Path, tmp_path: Path) -> None:
     (root / "f" / "sub").mkdir(parents=True)
-    for name in ("b.csv", "a.csv", "sub/c.csv", "_SUCCESS", ".a.csv.crc"):
+    for name in ("_temporary", ".git"):
+        (root / "f" / name).mkdir()
+    for name in ("b.csv", "a.csv", "sub/c.csv", "_SUCCESS", ".a.csv.crc", "_temporary/d.csv", ".git/e.csv"):
         (root / "f" / name).write_bytes(CSV)
     assert names(fetch(local, f"file://{root}/f/", tmp_path / "work")) == ["a.csv", "b.csv", "c.csv"]
 
@@ -69,6 +71,34 @@ def test_nothing_outside_the_roots_can_be_read(local: Settings, root: Path, tmp_
     with pytest.raises(ImportRefused, match="outside the folders") as refused:
         fetch(local, where.format(root=root), tmp_path / "work")
     assert "OPENPERSONALIZE_IMPORT_ROOTS" in str(refused.value)
+
+
+def test_the_platforms_secrets_cannot_be_read_even_below_a_root(local: Settings, tmp_path: Path) -> None:
+    local.secrets_dir.mkdir(parents=True)
+    (local.secrets_dir / "access_keys").write_bytes(b"ID:SECRET")
+    above = replace(local, import_roots=(tmp_path,))
+    for where in (local.secrets_dir / "access_keys", local.home):
+        with pytest.raises(ImportRefused, match="outside the folders"):
+            fetch(above, where.as_uri(), tmp_path / "work")
+
+
+def test_links_in_a_circle_lead_nowhere(local: Settings, root: Path, tmp_path: Path) -> None:
+    (root / "a").symlink_to(root / "b")
+    (root / "b").symlink_to(root / "a")
+    with pytest.raises(ImportRefused, match="no file or folder"):
+        fetch(local, f"file://{root}/a", tmp_path / "work")
+
+
+def test_a_folder_that_may_not_be_looked_into_is_named(
+    local: Settings, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    # Tests may run as root, who may look into everything.
+    monkeypatch.setattr(Path, "exists", refuse)
+    with pytest.raises(ImportRefused, match=rf"may not look into {root}/x"):
+        fetch(local, f"file://{root}/x", tmp_path / "work")
 
 
 @pytest.mark.parametrize(

@@ -69,13 +69,21 @@ class Hyperparameter:
 
 
 def parse_all(declared: Iterable[Hyperparameter], given: Mapping[str, str], group: Group) -> dict[str, Value]:
-    """Every hyperparameter of `group` with its given value or default; raises HyperparameterError for unknown names."""
+    """Every hyperparameter of `group` with its given value or default.
+
+    Raises HyperparameterError for an unknown name, a value out of its range, and a min_… that exceeds its max_….
+    """
     known = {parameter.name: parameter for parameter in declared if parameter.group == group}
     unknown = sorted(set(given) - set(known))
     if unknown:
         allowed = ", ".join(sorted(known)) or "none"
         raise HyperparameterError(f"Unknown hyperparameter {unknown[0]!r} for this recipe; known: {allowed}.")
-    return {name: p.parse(given[name]) if name in given else p.default for name, p in known.items()}
+    values = {name: p.parse(given[name]) if name in given else p.default for name, p in known.items()}
+    for low in values:
+        high = low.replace("min_", "max_", 1)
+        if low.startswith("min_") and high in values and float(values[low]) > float(values[high]):
+            raise HyperparameterError(f"{low}: {values[low]} is more than {high}, which is {values[high]}.")
+    return values
 
 
 def _integer(text: str) -> int | None:

@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 
 MIN_INTERACTIONS = 1000
 MIN_USERS = 25
+MIN_RETURNING_SHARE = 0.01
+"""Of the users, with at least two interactions (spec/resources.md section 6)."""
 MAX_EVENT_TYPES = 10
 
 
 class NotEnoughData(ValueError):
-    """The data cannot be trained on; the message is the version's failureReason (spec/datasets.md section 7)."""
+    """The data cannot be trained on; the message is the version's failureReason (spec/resources.md section 6)."""
 
 
 @dataclass(frozen=True)
@@ -119,9 +121,16 @@ def _check_minimums(users: NDArray[np.int64], wanted: EventFilter) -> None:
     if len(users) < MIN_INTERACTIONS:
         after = "" if wanted.event_type is None else f" after filtering by event type: {wanted.event_type}"
         raise NotEnoughData(f"Dataset has fewer than {MIN_INTERACTIONS} interactions{after}")
-    if (np.unique(users, return_counts=True)[1] >= 2).sum() < MIN_USERS:
+    counts = np.unique(users, return_counts=True)[1]
+    returning = int((counts >= 2).sum())
+    if returning < MIN_USERS:
         raise NotEnoughData(
             f"Create failed. Dataset has fewer than {MIN_USERS} users with at least 2 interactions each."
+        )
+    if returning < MIN_RETURNING_SHARE * len(counts):
+        raise NotEnoughData(
+            f"Create failed. {returning} of the {len(counts)} users in the dataset have at least 2 interactions each; at "
+            f"least {MIN_RETURNING_SHARE:.0%} must. Is USER_ID the id of a user, or of a visit?"
         )
 
 

@@ -111,6 +111,15 @@ def test_percentiles_are_numbers_between_0_and_1(value: str) -> None:
         recipe.featurization_values({"max_user_history_length_percentile": value})
 
 
+def test_a_lower_percentile_above_the_upper_one_is_refused() -> None:
+    recipe = recipe_by_name("aws-user-personalization")
+    assert recipe is not None
+    low, high = "min_user_history_length_percentile", "max_user_history_length_percentile"
+    assert recipe.featurization_values({low: "0.5", high: "0.5"}) == {low: 0.5, high: 0.5}
+    with pytest.raises(HyperparameterError, match=f"{low}: 1.0 is more than {high}, which is 0.99"):
+        recipe.featurization_values({low: "1"})
+
+
 @pytest.mark.parametrize(("text", "value"), [("True", True), ("false", False), ("FALSE", False)])
 def test_booleans_are_read_in_any_case(text: str, value: bool) -> None:
     recipe = recipe_by_name("aws-user-personalization")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,13 @@ def test_24_users_with_two_interactions_are_too_few() -> None:
     with pytest.raises(NotEnoughData) as error:
         prepare(rows(events), rows([]), set(), ALL)
     assert str(error.value) == "Create failed. Dataset has fewer than 25 users with at least 2 interactions each."
+
+
+@pytest.mark.parametrize(("visitors", "trained"), [(2475, True), (2476, False)])
+def test_one_user_in_a_hundred_must_come_back(visitors: int, trained: bool) -> None:
+    events = [*enough(25, 40), *[(f"single{n}", "i1", 5, "watch", 1.0) for n in range(visitors)]]
+    with nullcontext() if trained else pytest.raises(NotEnoughData, match="25 of the 2501 users"):
+        prepare(rows(events), rows([]), set(), ALL)
 
 
 def test_the_event_type_filters_imported_and_streamed_rows() -> None:

@@ -64,9 +64,11 @@ class Served:
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._full.wait(), FLUSH_SECONDS)
+            # Woken by a full batch: only such. What is left may wait for its second, or it would go by ones and twos.
+            count = 0 if self._full.is_set() else len(self._rows)
             self._full.clear()
             try:
-                await self.flush()
+                await self._write(count)
             except ServiceUnavailable as failure:
                 if reachable:
                     log.warning("what is served is not written for now: %s", failure.message)
@@ -76,8 +78,13 @@ class Served:
                 reachable = True
 
     async def flush(self) -> None:
-        """Write what there is; raises ServiceUnavailable and keeps the rows."""
+        """Write all there is; raises ServiceUnavailable and keeps the rows."""
         while self._rows:
+            await self._write(len(self._rows))
+
+    async def _write(self, count: int) -> None:
+        """Write the oldest `count` rows, and then what is, or meanwhile becomes, a full batch."""
+        while self._rows and (count > 0 or len(self._rows) >= BATCH_ROWS):
             batch = list(islice(self._rows, BATCH_ROWS))
             try:
                 await self._database.rows(_WRITE, {"rows": orjson.dumps(batch).decode()})
@@ -86,3 +93,4 @@ class Served:
                 self._on_dropped(len(batch))
             for _ in batch:
                 self._rows.popleft()
+            count -= len(batch)

@@ -82,6 +82,31 @@ def test_a_few_rows_are_written_when_the_second_ends(monkeypatch: pytest.MonkeyP
     play(script)
 
 
+def test_rows_that_come_while_a_batch_is_written_wait_for_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FLUSH_SECONDS", 60.0)
+
+    async def script(served: Served, table: Table, dropped: list[int]) -> None:
+        write = table.rows
+
+        async def while_more_come(statement: str, parameters: dict[str, str]) -> list[Any]:
+            served.add({"n": -1})
+            return await write(statement, parameters)
+
+        table.rows = while_more_come  # type: ignore[method-assign]
+        running = asyncio.create_task(served.run())
+        for n in range(2 * BATCH_ROWS + 1):
+            served.add({"n": n})
+        async with asyncio.timeout(10):
+            while len(table.batches) < 2:
+                await asyncio.sleep(0)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert [len(batch) for batch in table.batches] == [BATCH_ROWS, BATCH_ROWS]
+        running.cancel()
+
+    play(script)
+
+
 def test_an_outage_keeps_the_rows_until_it_is_over() -> None:
     async def script(served: Served, table: Table, dropped: list[int]) -> None:
         served.add({"n": 1})

@@ -102,7 +102,7 @@ class Artefact:
 
     def warm(self) -> None:
         """Touch what the first request would otherwise wait for; raises ArtefactError if shapes disagree."""
-        state = self.encoder(self.input_matrix[:1], np.zeros(1, np.float32))
+        state = self.encoder(self.input_matrix[:1], np.zeros(1))
         if state.shape != (self.item_matrix.shape[1],):
             raise ArtefactError(
                 f"encoder.onnx answers shape {state.shape}, item_matrix.npy is {self.item_matrix.shape}"
@@ -133,5 +133,5 @@ def sha256_of(path: Path) -> str:
 
 
 def _array(directory: Path, name: str) -> NDArray[Any]:
-    array: NDArray[Any] = np.load(directory / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-    return array
+    # asarray: still mapped, but a plain array. np.memmap runs Python code at every index and result.
+    return np.asarray(np.load(directory / f"{name}.npy", mmap_mode="r", allow_pickle=False))

@@ -8,13 +8,12 @@ float32, as the model was trained; the normaliser is float64, so that the sum ov
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.serving.artefact import Artefact
-from pipelines.serving.encoder import time_gaps
 
 DECIMALS = 7
 
@@ -43,55 +42,55 @@ class Recommender:
         """
         logits = self.logits(user_key, streamed)
         best = top(logits, num_results)
-        scores = softmax(logits)[best]
-        return [
-            Scored(self.artefact.items.id(code), score) for code, score in zip(best, published(scores), strict=True)
-        ]
+        return list(map(Scored, self.artefact.items.ids(best.tolist()), published(softmax(logits, best))))
 
     def rank(self, user_key: str, streamed: Streamed, input_list: Sequence[str]) -> list[Scored]:
         """`input_list` by falling score, the scores summing to 1; unknown items follow in their order, without score.
 
         An item that is given twice is answered once.
         """
-        wanted = {identifier: self.artefact.items.code(identifier) for identifier in input_list}
+        wanted = dict(zip(input_list, self.artefact.items.codes(input_list), strict=True))
+        known = [identifier for identifier, code in wanted.items() if code is not None]
         codes = np.array([code for code in wanted.values() if code is not None], np.int64)
         logits = self.logits(user_key, streamed)[codes]
         order = np.argsort(-logits, kind="stable")
-        scores = softmax(logits)[order]
-        known = [identifier for identifier, code in wanted.items() if code is not None]
-        ranked = [Scored(known[at], score) for at, score in zip(order, published(scores), strict=True)]
+        ranked = list(map(Scored, [known[at] for at in order.tolist()], published(softmax(logits, order))))
         return ranked + [Scored(identifier, None) for identifier, code in wanted.items() if code is None]
 
     def logits(self, user_key: str, streamed: Streamed) -> NDArray[np.float32]:
         """w_u . w_i of every item, (items,) float32."""
+        artefact = self.artefact
         codes, times = self.history(user_key, streamed)
         if not len(codes):
-            return self.artefact.popularity
-        read = slice(-self.artefact.encoder_length, None)
-        state = self.artefact.encoder(self.artefact.input_matrix[codes[read]], time_gaps(times[read]))
-        logits: NDArray[np.float32] = self.artefact.item_matrix @ state
-        # Of an item that occurs twice the newest event counts: unique keeps the first of the reversed history.
-        seen, age = np.unique(codes[::-1], return_index=True)
-        logits[seen] += self.artefact.repeat[age]
+            return artefact.popularity
+        read = slice(-artefact.encoder_length, None)
+        logits: NDArray[np.float32] = artefact.item_matrix @ artefact.encoder(
+            artefact.input_matrix[codes[read]], times[read]
+        )
+        # Oldest first, and of repeated indices the last assignment stays: an item's newest event counts.
+        logits[codes] = logits[codes] + artefact.repeat[len(codes) - 1 :: -1]
         return logits
 
     def history(self, user_key: str, streamed: Streamed) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Item codes and times of the newest `history_length` events, oldest first: imported, then streamed."""
         artefact = self.artefact
+        newest = slice(-artefact.history_length, None)
         user = artefact.users.code(user_key)
-        codes, times = ([], []) if user is None else artefact.history(user)
-        known = [(code, at) for item, at in reversed(streamed) if (code := artefact.items.code(item)) is not None]
-        all_codes = np.concatenate([np.asarray(codes, np.int64), np.array([code for code, _ in known], np.int64)])
-        all_times = np.concatenate([np.asarray(times, np.float64), np.array([at for _, at in known], np.float64)])
-        return all_codes[-artefact.history_length :], all_times[-artefact.history_length :]
+        imported, imported_at = ((), ()) if user is None else artefact.history(user)
+        codes = artefact.items.codes([item for item, _ in streamed])
+        known = [(code, at) for code, (_, at) in zip(codes, streamed, strict=True) if code is not None][::-1]
+        all_codes = np.concatenate((imported, [code for code, _ in known]), dtype=np.int64, casting="unsafe")
+        all_times = np.concatenate((imported_at, [at for _, at in known]), dtype=np.float64)
+        return all_codes[newest], all_times[newest]
 
 
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Probabilities over `logits` in float64; empty for none."""
+def softmax(logits: NDArray[np.float32], at: Any = slice(None)) -> NDArray[np.float64]:
+    """Probabilities over `logits` in float64, of the positions `at`; empty for none."""
     if not len(logits):
         return np.zeros(0)
-    exponentials = np.exp(logits.astype(np.float64) - float(logits.max()))
-    probabilities: NDArray[np.float64] = exponentials / exponentials.sum()
+    exponentials = np.subtract(logits, logits.max(), dtype=np.float64)
+    np.exp(exponentials, out=exponentials)
+    probabilities: NDArray[np.float64] = exponentials[at] / exponentials.sum()
     return probabilities
 
 

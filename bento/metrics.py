@@ -42,6 +42,7 @@ class Metrics:
             buckets=_BUCKETS,
             registry=registry,
         )
+        self._counted: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
         self._events = Counter(
             "openpersonalize_events", "Streamed events committed, without repeated ones", registry=registry
         )
@@ -57,8 +58,15 @@ class Metrics:
 
     def request(self, campaign: str, operation: str, code: str, seconds: float) -> None:
         """Count one answer."""
-        self._requests.labels(campaign, operation, code).inc()
-        self._seconds.labels(campaign, operation).observe(seconds)
+        key = campaign, operation, code
+        found = self._counted.get(key)
+        if found is None:
+            # Kept: finding a labelled counter costs more than counting.
+            found = self._requests.labels(*key), self._seconds.labels(campaign, operation)
+            self._counted[key] = found
+        count, observed = found
+        count.inc()
+        observed.observe(seconds)
 
     def events(self, count: int) -> None:
         self._events.inc(count)

@@ -7,9 +7,11 @@ campaigns, and `@bentoml.api` would turn our typed errors into 200s. `app` does 
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import bentoml
 
-from bento.app import create_app, is_ready
+from bento.app import Operations, create_app, is_ready
 
 app = create_app(log_to_stdout=True)
 
@@ -30,3 +32,7 @@ class Runtime:
 
     async def __is_ready__(self) -> bool:
         return await is_ready(app)
+
+
+# The decorator makes it a bentoml Service, which its types do not say.
+cast(Any, Runtime).add_asgi_middleware(Operations, wire=app.state.wire)

@@ -136,7 +136,12 @@ async def _body(receive: Receive) -> bytes:
 
 
 async def _send(send: Send, answer: http.Answer) -> None:
-    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
-    headers.append((b"content-length", str(len(answer.body)).encode()))
+    headers = [(_header_name(name), value.encode("latin-1")) for name, value in answer.headers.items()]
+    headers.append((b"content-length", b"%d" % len(answer.body)))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
+
+
+@lru_cache(maxsize=16)
+def _header_name(name: str) -> bytes:
+    return name.lower().encode()

@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from bento.campaigns import Campaigns, Loaded
-from bento.database import Database
 from bento.deployments import Campaign
+from bento.histories import Histories
 from bento.served import Served
 from pipelines.aws.errors import InvalidInput, ResourceNotFound
 
@@ -24,20 +24,11 @@ if TYPE_CHECKING:
 
 DEFAULT_RESULTS = 25
 MOST_RESULTS = 500
-HISTORY_EVENTS = 100
 INLINE_ITEMS = 50_000
 """Catalogues up to this size are scored in the event loop: a hop to a thread costs more than their scores."""
 
 USER_PERSONALIZATION = "USER_PERSONALIZATION"
 PERSONALIZED_RANKING = "PERSONALIZED_RANKING"
-
-# `id + 0`, or the planner may walk every event of the group since the cut-off by the index on ids: with statistics from
-# before a busy hour it takes them to be few. So it reads one user's entries of `events_history`, and no table page.
-HISTORY = f"""
-SELECT item_id, sent_at FROM openpersonalize.events
-WHERE group_id = %(group_id)s AND user_key = %(user_key)s AND id + 0 > %(cutoff)s AND item_id IS NOT NULL
-ORDER BY sent_at DESC, id DESC LIMIT {HISTORY_EVENTS}
-"""
 
 Score = Callable[["Recommender", Sequence[tuple[str, float]]], list["Scored"]]
 
@@ -45,8 +36,8 @@ Score = Callable[["Recommender", Sequence[tuple[str, float]]], list["Scored"]]
 class Recommendations:
     """Answers of one worker."""
 
-    def __init__(self, database: Database, campaigns: Campaigns, served: Served) -> None:
-        self._database = database
+    def __init__(self, histories: Histories, campaigns: Campaigns, served: Served) -> None:
+        self._histories = histories
         self._campaigns = campaigns
         self._served = served
         # One thread: two would share the one core that a worker has.
@@ -93,7 +84,7 @@ class Recommendations:
         the events since its own cut-off: nobody may get the old one once the campaign is ACTIVE on the new.
         """
         while True:
-            events = await self._history(campaign.group_id, user, loaded.version.event_cutoff)
+            events = await self._histories.newest(campaign.group_id, user, loaded.version.event_cutoff)
             current = self._campaigns.current(campaign.arn) or loaded
             if current.version == loaded.version:
                 break
@@ -102,11 +93,6 @@ class Recommendations:
             return score(loaded.recommender, events), loaded.version.id
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, score, loaded.recommender, events), loaded.version.id
-
-    async def _history(self, group_id: str, user: str, cutoff: int) -> list[tuple[str, float]]:
-        """The user's (or anonymous session's) newest events with an item after `cutoff`, newest first."""
-        rows = await self._database.rows(HISTORY, {"group_id": group_id, "user_key": user, "cutoff": cutoff})
-        return [(item_id, sent_at) for item_id, sent_at in rows]
 
     def _remember(
         self, campaign: Campaign, version_id: str, user: str, scored: list[Scored], request_id: str, now: float

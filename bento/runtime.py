@@ -4,6 +4,7 @@ Database          a few connections to PostgreSQL
 Campaigns         what is served here, following the registry
 Worker            heartbeat and reports to the registry
 EventLog          PutEvents
+Histories         users' newest events
 Recommendations   GetRecommendations, GetPersonalizedRanking
 Served            what was answered, written behind
 Metrics           counters
@@ -22,6 +23,7 @@ from bento.campaigns import Campaigns
 from bento.database import Database
 from bento.deployments import Version
 from bento.events import EventLog
+from bento.histories import Histories
 from bento.recommendations import Recommendations
 from bento.served import Served
 from bento.worker import Worker
@@ -53,7 +55,7 @@ class Runtime:
         self._worker = Worker(self._database, self._campaigns, self._count_campaigns)
         self._served = Served(self._database, self.metrics.dropped)
         self._events = EventLog(self._database)
-        self._recommendations = Recommendations(self._database, self._campaigns, self._served)
+        self._recommendations = Recommendations(Histories(self._database), self._campaigns, self._served)
         self._started = False
         self._tasks: list[asyncio.Task[None]] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import uuid
 from functools import partial
@@ -10,7 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from bento.recommendations import HISTORY
+from bento.database import Database
+from bento.histories import ALONE, TOGETHER, Events, Histories
 from tests.runtime.conftest import Standing
 from tests.support.runtime import Shop, client, event, until, uvicorn_runtime
 
@@ -203,6 +205,31 @@ def test_a_history_is_read_from_its_own_index_alone(shop: Shop) -> None:
         conn.execute("VACUUM ANALYZE openpersonalize.events")
         for mode in ("force_generic_plan", "force_custom_plan"):
             conn.execute(f"SET plan_cache_mode = {mode}")  # type: ignore[arg-type]
-            of = {"group_id": "g", "user_key": "u7", "cutoff": 19_000}
-            plan = "\n".join(row[0] for row in conn.execute("EXPLAIN (ANALYZE, BUFFERS) " + HISTORY, of, prepare=True))
+            of: dict[str, Any] = {"group_id": "g", "user_key": "u7", "cutoff": 19_000}
+            plan = "\n".join(row[0] for row in conn.execute("EXPLAIN (ANALYZE, BUFFERS) " + ALONE, of, prepare=True))
             assert "Index Only Scan using events_history" in plan and "Sort" not in plan, plan
+            of = {"groups": ["g"] * 9, "users": [f"u{n}" for n in range(9)], "cutoffs": [19_000] * 9}
+            plan = "\n".join(row[0] for row in conn.execute("EXPLAIN (ANALYZE, BUFFERS) " + TOGETHER, of, prepare=True))
+            assert "Index Only Scan using events_history" in plan and "Seq Scan" not in plan, plan
+
+
+def test_histories_asked_for_together_are_those_asked_for_alone(shop: Shop) -> None:
+    shop.query(
+        "INSERT INTO openpersonalize.events (group_id, user_key, session_id, event_id, event_type, item_id, sent_at) "
+        "SELECT 'g' || n %% 2, 'u' || n %% 10, 's', n::text, 'watch', CASE WHEN n %% 7 > 0 THEN 'i' || n END, n %% 300 "
+        "FROM generate_series(1, 3000) n RETURNING 1"
+    )
+    asked = [(f"g{n % 2}", f"u{n % 12}", 40 * n) for n in range(40)]
+
+    async def read() -> tuple[list[Events], list[Events]]:
+        database = Database(shop.settings.database_url)
+        await database.open()
+        histories = Histories(database)
+        alone = [await histories.newest(*one) for one in asked]
+        together = await asyncio.gather(*(histories.newest(*one) for one in asked))
+        await database.close()
+        return alone, together
+
+    alone, together = asyncio.run(read())
+    assert together == alone
+    assert {len(events) for events in alone} >= {0, 100}

@@ -48,27 +48,19 @@ def no_retry(failure: type[Exception], *causes: type[Exception]) -> Iterator[Non
 def version_for_run(settings: Settings, solution_arn: str, run_id: str, request_id: str | None = None) -> str:
     """The id of the version that a run started by hand in the Airflow UI makes; a retry gets the same."""
     from pipelines.control.solution_versions import create_in_run
-    from pipelines.registry.database import engine
+    from pipelines.registry.database import transaction
 
-    database = engine(settings, pool_size=1)
-    try:
-        with database.begin() as conn:
-            return create_in_run(settings, conn, solution_arn, run_id, request_id)
-    finally:
-        database.dispose()
+    with transaction(settings) as conn:
+        return create_in_run(settings, conn, solution_arn, run_id, request_id)
 
 
 def import_for_run(settings: Settings, request: Mapping[str, Any], run_id: str, request_id: str | None = None) -> str:
     """The id of the import job that a run started by hand in the Airflow UI does; a retry gets the same."""
     from pipelines.control.import_jobs import create_in_run
-    from pipelines.registry.database import engine
+    from pipelines.registry.database import transaction
 
-    database = engine(settings, pool_size=1)
-    try:
-        with database.begin() as conn:
-            return create_in_run(settings, conn, dict(request), run_id, request_id)
-    finally:
-        database.dispose()
+    with transaction(settings) as conn:
+        return create_in_run(settings, conn, dict(request), run_id, request_id)
 
 
 def failure_callback(fail: Fail, resource_id: Callable[[Any], str | None]) -> Callable[[Any], None]:

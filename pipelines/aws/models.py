@@ -18,7 +18,7 @@ import orjson
 from botocore.loaders import Loader
 from botocore.model import ServiceModel, Shape
 
-from pipelines.aws.errors import CONTROL, Serialization, UnknownOperation, Validation
+from pipelines.aws.errors import Serialization, UnknownOperation, Validation
 from pipelines.aws.patterns import compile_java
 
 # A path is a chain of (parent, step), made into text only when something is wrong.
@@ -71,12 +71,6 @@ def rest_operation(service: str, path: str) -> str:
     if operation is None:
         raise UnknownOperation(f"Unknown operation: no POST {path} in {service}.")
     return operation
-
-
-def output_keys(operation: str) -> dict[str, str]:
-    """Members of a control-plane answer by type: `{"list": "datasets", "structure": "dataset"}` as far as it has them."""
-    shape = service_model(CONTROL).operation_model(operation).output_shape
-    return {member.type_name: name for name, member in shape.members.items()} if shape else {}
 
 
 @lru_cache(maxsize=8)

@@ -13,11 +13,11 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from pipelines.datasets import building, source
 from pipelines.datasets.errors import ImportRefused
@@ -25,7 +25,7 @@ from pipelines.datasets.profile import Profile
 from pipelines.datasets.schema import DatasetType, Schema, read_schema
 from pipelines.datasets.snapshot import Snapshot
 from pipelines.registry import store
-from pipelines.registry.database import engine
+from pipelines.registry.database import transaction
 from pipelines.repository.group import GroupRepository
 from pipelines.settings import Settings
 
@@ -146,24 +146,16 @@ def fail(settings: Settings, job_id: str, reason: str) -> None:
     if not job.report.is_file():
         job.folder.mkdir(parents=True, exist_ok=True)
         job.report.write_text(render_refusal(job.schema.dataset_type, job.resource.name, reason), encoding="utf-8")
-    database = engine(settings, pool_size=1)
-    try:
-        with database.begin() as conn:
-            row = store.get(conn, id=job_id, lock=True)
-            if row is None or row.status not in store.UNFINISHED:
-                return
-            files = {"report": str(job.report)}
-            if job.rejects.is_file():
-                files["rejects"] = str(job.rejects)
-            store.update(
-                conn,
-                job_id,
-                status=store.CREATE_FAILED,
-                failure_reason=building.shortened(reason),
-                internal=files,
-            )
-    finally:
-        database.dispose()
+    with transaction(settings) as conn:
+        row = store.get(conn, id=job_id, lock=True)
+        if row is None or row.status not in store.UNFINISHED:
+            return
+        files = {"report": str(job.report)}
+        if job.rejects.is_file():
+            files["rejects"] = str(job.rejects)
+        store.update(
+            conn, job_id, status=store.CREATE_FAILED, failure_reason=building.shortened(reason), internal=files
+        )
     shutil.rmtree(job.work, ignore_errors=True)
     log.error("import %s failed: %s", job.resource.name, reason)
 
@@ -181,7 +173,8 @@ def _running(settings: Settings, job_id: str, status: str | None = None) -> Iter
         return
     log.info("request %s: import job %s", job.resource.request_id, job.resource.arn)
     if status is not None:
-        _transact(settings, lambda conn: store.update(conn, job_id, status=status))
+        with transaction(settings) as conn:
+            store.update(conn, job_id, status=status)
     try:
         yield job
     except ImportRefused as error:
@@ -189,29 +182,16 @@ def _running(settings: Settings, job_id: str, status: str | None = None) -> Iter
         raise
 
 
-def _transact(settings: Settings, write: Callable[[Any], object]) -> None:
-    database = engine(settings, pool_size=1)
-    try:
-        with database.begin() as conn:
-            write(conn)
-    finally:
-        database.dispose()
-
-
 def _find(settings: Settings, job_id: str) -> Job | None:
     """The job with its dataset and schema; None when it is finished, or gone with its dataset."""
-    database = engine(settings, pool_size=1)
-    try:
-        with database.connect() as conn:
-            resource = store.get(conn, id=job_id)
-            if resource is None or resource.status not in store.UNFINISHED or resource.parent_id is None:
-                return None
-            dataset = store.get(conn, id=resource.parent_id)
-            if dataset is None or dataset.is_deleting or dataset.schema_id is None:
-                return None
-            schema = store.get(conn, id=dataset.schema_id)
-    finally:
-        database.dispose()
+    with transaction(settings) as conn:
+        resource = store.get(conn, id=job_id)
+        if resource is None or resource.status not in store.UNFINISHED or resource.parent_id is None:
+            return None
+        dataset = store.get(conn, id=resource.parent_id)
+        if dataset is None or dataset.is_deleting or dataset.schema_id is None:
+            return None
+        schema = store.get(conn, id=dataset.schema_id)
     assert schema is not None, "a dataset's schema can't be deleted before it"
     kind = cast(DatasetType, dataset.doc["datasetType"])
     return Job(resource, dataset, read_schema(schema.doc["schema"], kind), settings.imports_dir / job_id)
@@ -242,8 +222,7 @@ def _link(source_path: str, target: str) -> None:
 
 def _activate(settings: Settings, job: Job, profile: Profile, rows: int) -> None:
     """Dataset and job in one transaction, unless the dataset is on its way out."""
-
-    def write(conn: Any) -> None:
+    with transaction(settings) as conn:
         dataset = store.get(conn, id=job.dataset.id, lock=True)
         row = store.get(conn, id=job.resource.id, lock=True)
         if dataset is None or dataset.is_deleting or row is None or row.status not in store.UNFINISHED:
@@ -261,5 +240,3 @@ def _activate(settings: Settings, job: Job, profile: Profile, rows: int) -> None
                 "rejected": profile.row["rejected"],
             },
         )
-
-    _transact(settings, write)

@@ -32,11 +32,6 @@ class Fault:
     """SQL that is true for a wrong value, and false or null for a right one."""
     reason: str
 
-    @property
-    def fatal(self) -> bool:
-        """Whether one such value fails the whole import (spec: categorical values over 1,000 characters)."""
-        return self.reason == TOO_LONG_CATEGORY
-
 
 def quoted(name: str) -> str:
     """A name as an SQL identifier."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -32,6 +34,17 @@ def engine(settings: Settings, *, pool_size: int = 4) -> Engine:
     )
 
 
+@contextmanager
+def transaction(settings: Settings) -> Iterator[Connection]:
+    """One transaction on a connection of its own, for tasks that need the database now and then."""
+    database = engine(settings, pool_size=1)
+    try:
+        with database.begin() as conn:
+            yield conn
+    finally:
+        database.dispose()
+
+
 def libpq_url(settings: Settings) -> str:
     """The database's URL for psycopg itself, psql and other libpq clients."""
     return _url(settings, "postgresql")
@@ -44,16 +57,12 @@ def migrate(settings: Settings) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    ours = engine(settings, pool_size=1)
-    try:
-        with ours.begin() as conn:
-            conn.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-            conn.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
-            _keep_others_out_of_our_schema(conn)
-            config.attributes["connection"] = conn
-            command.upgrade(config, "head")
-    finally:
-        ours.dispose()
+    with transaction(settings) as conn:
+        conn.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+        conn.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+        _keep_others_out_of_our_schema(conn)
+        config.attributes["connection"] = conn
+        command.upgrade(config, "head")
 
 
 def ensure_served_partitions(conn: Connection, now: datetime, hours_ahead: int = 2) -> list[str]:

@@ -76,6 +76,18 @@ def settings(postgres: EmbeddedPostgres, migrated_template: str, tmp_path: Path)
     execute(postgres, f"DROP DATABASE {database} WITH (FORCE)")
 
 
+@pytest.fixture(scope="module")
+def moto() -> Iterator[str]:
+    """The URL of an S3 of one's own, empty; `AWS_ENDPOINT_URL_S3` leads to it."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
 def platform_settings(home: Path, database_url: str) -> Settings:
     """Settings as `Settings.from_env` gives them for a home and a database."""
     home.mkdir(parents=True, exist_ok=True)

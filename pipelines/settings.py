@@ -8,12 +8,15 @@ the disk except `access_keys`, which reads the generated pair when none was give
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 DEFAULT_REGION = "us-east-1"
 DEFAULT_ACCOUNT_ID = "123456789012"
+_DIGITS = re.compile("[0-9]{1,12}")
+_REGION = re.compile("[a-z0-9-]{1,63}")
 
 
 class SettingsError(ValueError):
@@ -31,8 +34,10 @@ class Settings:
     runtime_port: int = 3000
     """personalize-runtime and personalize-events (OPENPERSONALIZE_RUNTIME_PORT)."""
     region: str = DEFAULT_REGION
+    """Of ARNs and signatures (OPENPERSONALIZE_REGION)."""
     account_id: str = DEFAULT_ACCOUNT_ID
-    database_url: str = ""
+    """Of ARNs, 12 digits (OPENPERSONALIZE_ACCOUNT_ID)."""
+    database_url: str = field(default="", repr=False)
     """`postgresql://…`, one database for Airflow (schema public) and for us (schema openpersonalize).
 
     OPENPERSONALIZE_DATABASE_URL; empty means the embedded server, whose URL the supervisor fills in."""
@@ -40,7 +45,7 @@ class Settings:
     """Folders that file:// imports may read: home/data and OPENPERSONALIZE_IMPORT_ROOTS (separated by `:`)."""
     dvc_remote: str = ""
     """A folder or s3://bucket/prefix that versions are pushed to (OPENPERSONALIZE_DVC_REMOTE; default home/remote)."""
-    given_access_keys: str = ""
+    given_access_keys: str = field(default="", repr=False)
     """OPENPERSONALIZE_ACCESS_KEYS as given: `ID:SECRET[,ID:SECRET]`."""
 
     @classmethod
@@ -52,7 +57,7 @@ class Settings:
             home=home,
             control_port=_port(env, "OPENPERSONALIZE_CONTROL_PORT", 8080),
             runtime_port=_port(env, "OPENPERSONALIZE_RUNTIME_PORT", 3000),
-            region=env.get("OPENPERSONALIZE_REGION") or DEFAULT_REGION,
+            region=_region(env.get("OPENPERSONALIZE_REGION") or DEFAULT_REGION),
             account_id=_account(env.get("OPENPERSONALIZE_ACCOUNT_ID") or DEFAULT_ACCOUNT_ID),
             database_url=env.get("OPENPERSONALIZE_DATABASE_URL", ""),
             import_roots=_import_roots(home, env.get("OPENPERSONALIZE_IMPORT_ROOTS", "")),
@@ -151,7 +156,7 @@ TELEMETRY_OFF = {
 
 def _port(env: Mapping[str, str], name: str, default: int) -> int:
     text = env.get(name) or str(default)
-    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+    if not _DIGITS.fullmatch(text) or not 1 <= int(text) <= 65535:
         raise SettingsError(f"{name}={text!r} is not a port between 1 and 65535")
     return int(text)
 
@@ -162,6 +167,12 @@ def _import_roots(home: Path, given: str) -> tuple[Path, ...]:
 
 
 def _account(text: str) -> str:
-    if len(text) != 12 or not text.isdecimal():
+    if len(text) != 12 or not _DIGITS.fullmatch(text):
         raise SettingsError(f"OPENPERSONALIZE_ACCOUNT_ID={text!r} is not 12 digits")
+    return text
+
+
+def _region(text: str) -> str:
+    if not _REGION.fullmatch(text):
+        raise SettingsError(f"OPENPERSONALIZE_REGION={text!r} is not a region's name, like {DEFAULT_REGION}")
     return text

@@ -20,6 +20,7 @@ from pipelines.registry.database import engine
 from pipelines.settings import Settings
 from plugins.control_plane.app import create_app
 from tests.conftest import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from tests.support.group import Group, make_group
 
 Client = Any
 
@@ -65,6 +66,12 @@ def url(settings: Settings) -> Iterator[str]:
 @pytest.fixture
 def personalize(url: str) -> Client:
     return client_for(url)
+
+
+@pytest.fixture
+def group(personalize: Client) -> Group:
+    """Dataset group `shop` with an empty Interactions dataset."""
+    return make_group(personalize, "shop")
 
 
 @pytest.fixture

@@ -10,11 +10,6 @@ from tests.support.group import Group, make_group, make_version
 
 
 @pytest.fixture
-def group(personalize) -> Group:
-    return make_group(personalize, "shop")
-
-
-@pytest.fixture
 def version(personalize, group: Group, move) -> str:
     return make_version(personalize, group, "taste", move)
 

@@ -5,31 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from tests.support.group import (
     INTERACTIONS,
-    RECIPE,
     ROLE,
     USER_PERSONALIZATION,
     Group,
     make_group,
-    make_version,
+    refused,
     schema_text,
 )
-
-
-@pytest.fixture
-def group(personalize) -> Group:
-    return make_group(personalize, "shop")
-
-
-def refused(call: Any, **given: Any) -> tuple[str, str]:
-    """Code and message of the error that the call answers."""
-    with pytest.raises(ClientError) as failure:
-        call(**given)
-    assert failure.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
-    return failure.value.response["Error"]["Code"], failure.value.response["Error"]["Message"]
 
 
 @pytest.mark.parametrize("given", [{"roleArn": ROLE}, {"kmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/k"}])
@@ -166,129 +151,6 @@ def test_at_most_five_imports_are_unfinished(personalize) -> None:
         "More than 5 resources with PENDING or IN_PROGRESS status.",
     )
     assert personalize.list_dataset_import_jobs(datasetArn=group.dataset)["datasetImportJobs"] == []
-
-
-# Solutions and versions ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ({}, "recipeArn: is required"),
-        ({"recipeArn": RECIPE + "vod-top-picks"}, "CreateRecommender"),
-        ({"performAutoML": True}, "not available yet: performAutoML"),
-        ({"performAutoML": True, "recipeArn": USER_PERSONALIZATION}, "recipeArn: must be absent"),
-        ({"performHPO": True}, "not available yet: performHPO"),
-        ({"performIncrementalUpdate": True}, "performIncrementalUpdate: only aws-semantic-similarity"),
-        ({"algorithmHyperParameters": {"hidden_dimension": "31"}}, "algorithmHyperParameters: hidden_dimension"),
-        ({"algorithmHyperParameters": {"hidden_dimension": "many"}}, "whole number"),
-        ({"algorithmHyperParameters": {"depth": "1"}}, "'depth'"),
-        ({"featureTransformationParameters": {"min_user_history_length_percentile": "2"}}, "[0, 1]"),
-        ({"eventValueThreshold": "high"}, "solutionConfig.eventValueThreshold"),
-        ({"eventValueThreshold": "inf"}, "solutionConfig.eventValueThreshold"),
-        ({"eventValueThreshold": "1e999"}, "solutionConfig.eventValueThreshold"),
-        ({"eventValueThreshold": "1_000"}, "solutionConfig.eventValueThreshold"),
-        ({"autoMLConfig": {"metricName": "m"}}, "autoMLConfig: needs performAutoML"),
-        (
-            {"eventsConfig": {"eventParametersList": [{"eventType": "a"}]}},
-            "not available yet: solutionConfig.eventsConfig",
-        ),
-        ({"optimizationObjective": {"itemAttribute": "PRICE"}}, "solutionConfig.optimizationObjective"),
-        ({"optimizationObjective": {"objectiveSensitivity": "LOW"}}, "solutionConfig.optimizationObjective"),
-        (
-            {"trainingDataConfig": {"excludedDatasetColumns": {"Items": ["X"]}}},
-            "trainingDataConfig.excludedDatasetColumns",
-        ),
-        (
-            {"trainingDataConfig": {"includedDatasetColumns": {"Items": ["X"]}}},
-            "trainingDataConfig.includedDatasetColumns",
-        ),
-        ({"autoTrainingConfig": {"schedulingExpression": "rate(31 days)"}}, "rate(N days)"),
-        ({"autoTrainingConfig": {"schedulingExpression": "rate(0 days)"}}, "rate(N days)"),
-    ],
-)
-def test_a_solution_says_which_member_it_cannot_honour(personalize, group: Group, given, said) -> None:
-    top = {"performAutoML", "performHPO", "performIncrementalUpdate", "recipeArn"}
-    if given and not top & given.keys():
-        given = {"solutionConfig": given}
-    if given and "performAutoML" not in given:
-        given = {"recipeArn": USER_PERSONALIZATION, **given}
-    code, message = refused(personalize.create_solution, name="s", datasetGroupArn=group.arn, **given)
-    assert code == "InvalidInputException"
-    assert said in message
-    assert personalize.list_solutions()["solutions"] == []
-
-
-def test_an_unknown_recipe_is_not_found(personalize, group: Group) -> None:
-    given = {"name": "s", "datasetGroupArn": group.arn, "recipeArn": RECIPE + "no-such"}
-    assert refused(personalize.create_solution, **given)[0] == "ResourceNotFoundException"
-
-
-def test_what_a_solution_honours_is_echoed(personalize, group: Group) -> None:
-    config = {
-        "algorithmHyperParameters": {"hidden_dimension": "64", "recency_mask": "False"},
-        "featureTransformationParameters": {"max_user_history_length_percentile": "0.9"},
-        "eventValueThreshold": "3.5",
-        "optimizationObjective": {"itemAttribute": "PRICE", "objectiveSensitivity": "OFF"},
-        "autoTrainingConfig": {"schedulingExpression": "rate(1 day)"},
-    }
-    arn = personalize.create_solution(
-        name="s",
-        datasetGroupArn=group.arn,
-        recipeArn=USER_PERSONALIZATION,
-        eventType="click",
-        performAutoTraining=False,
-        solutionConfig=config,
-    )["solutionArn"]
-    shown = personalize.describe_solution(solutionArn=arn)["solution"]
-    assert (shown["solutionConfig"], shown["eventType"], shown["performAutoTraining"]) == (config, "click", False)
-    version = personalize.create_solution_version(solutionArn=arn)["solutionVersionArn"]
-    shown = personalize.describe_solution_version(solutionVersionArn=version)["solutionVersion"]
-    assert (shown["solutionConfig"], shown["eventType"]) == (config, "click")
-
-
-def test_a_version_needs_a_trainable_recipe_full_training_and_interactions(personalize, group: Group) -> None:
-    other = personalize.create_solution(
-        name="alike", datasetGroupArn=group.arn, recipeArn=RECIPE + "semantic-similarity"
-    )
-    code, message = refused(personalize.create_solution_version, solutionArn=other["solutionArn"])
-    assert (code, message[:47]) == ("InvalidInputException", "not available yet: training aws-semantic-similarity"[:47])
-    empty = personalize.create_dataset_group(name="empty")["datasetGroupArn"]
-    given = {"datasetGroupArn": empty, "recipeArn": USER_PERSONALIZATION}
-    solution = personalize.create_solution(name="s", **given)["solutionArn"]
-    code, message = refused(personalize.create_solution_version, solutionArn=solution)
-    assert (code, "Interactions" in message) == ("InvalidInputException", True)
-    solution = personalize.create_solution(name="t", **{**given, "datasetGroupArn": group.arn})["solutionArn"]
-    code, message = refused(personalize.create_solution_version, solutionArn=solution, trainingMode="UPDATE")
-    assert (code, "UPDATE" in message) == ("InvalidInputException", True)
-    personalize.create_solution_version(solutionArn=solution, trainingMode="AUTOTRAIN")
-
-
-def test_versions_have_distinct_names_and_twenty_may_be_unfinished(personalize, group: Group) -> None:
-    given = {"name": "s", "datasetGroupArn": group.arn, "recipeArn": USER_PERSONALIZATION}
-    solution = personalize.create_solution(**given)["solutionArn"]
-    named = personalize.create_solution_version(solutionArn=solution, name="monday")["solutionVersionArn"]
-    assert personalize.describe_solution_version(solutionVersionArn=named)["solutionVersion"]["name"] == "monday"
-    code, _ = refused(personalize.create_solution_version, solutionArn=solution, name="monday")
-    assert code == "ResourceAlreadyExistsException"
-    for _ in range(19):
-        personalize.create_solution_version(solutionArn=solution)
-    assert refused(personalize.create_solution_version, solutionArn=solution)[0] == "LimitExceededException"
-    assert refused(personalize.delete_solution, solutionArn=solution)[0] == "ResourceInUseException"
-    assert refused(personalize.delete_dataset, datasetArn=group.dataset)[0] == "ResourceInUseException"
-
-
-def test_metrics_of_a_failed_version_say_why(personalize, group: Group, move) -> None:
-    version = make_version(personalize, group, "s", move)
-    move(version, status="CREATE FAILED", failure_reason="too few users")
-    code, message = refused(personalize.get_solution_metrics, solutionVersionArn=version)
-    assert (code, "too few users" in message) == ("InvalidInputException", True)
-
-
-def test_versions_of_an_unknown_solution_are_not_found_while_other_lists_are_empty(personalize) -> None:
-    nowhere = "arn:aws:personalize:us-east-1:123456789012:solution/none"
-    assert refused(personalize.list_solution_versions, solutionArn=nowhere)[0] == "ResourceNotFoundException"
-    assert personalize.list_campaigns(solutionArn=nowhere)["campaigns"] == []
 
 
 # Event trackers ------------------------------------------------------------------------------------------

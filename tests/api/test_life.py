@@ -9,12 +9,7 @@ from sqlalchemy import select
 
 from pipelines.registry import store
 from pipelines.registry.tables import outbox
-from tests.support.group import INTERACTIONS, ROLE, USER_PERSONALIZATION, Group, make_group, schema_text
-
-
-@pytest.fixture
-def group(personalize) -> Group:
-    return make_group(personalize, "shop")
+from tests.support.group import INTERACTIONS, ROLE, USER_PERSONALIZATION, Group, schema_text
 
 
 def test_a_whole_life(personalize, group: Group, move, db) -> None:

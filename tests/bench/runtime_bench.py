@@ -32,7 +32,8 @@ from pipelines.registry.database import migrate
 from pipelines.settings import TELEMETRY_OFF, Settings
 from tests.conftest import platform_settings
 from tests.support.load import keep_asking, signed_request
-from tests.support.runtime import REPOSITORY, Shop, bento_runtime, client, event, get, until
+from tests.support.runtime import Shop, client, event, get, until
+from tests.support.runtime_servers import REPOSITORY, bento_runtime
 
 ROUNDS = 5
 ROUND_SECONDS = 1.5

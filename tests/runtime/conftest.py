@@ -14,7 +14,8 @@ import pytest
 from pipelines.platform.postgres import EmbeddedPostgres
 from pipelines.settings import Settings
 from tests.conftest import execute, platform_settings
-from tests.support.runtime import Shop, client, uvicorn_runtime
+from tests.support.runtime import Shop, client
+from tests.support.runtime_servers import uvicorn_runtime
 
 
 @pytest.fixture

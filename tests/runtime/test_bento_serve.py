@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from tests.runtime.conftest import module_shop
-from tests.support.runtime import BentoRuntime, Shop, bento_runtime, client, event, get, until
+from tests.support.runtime import Shop, client, event, get, until
+from tests.support.runtime_servers import BentoRuntime, bento_runtime
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,8 @@ from bento.deployments import Version as ServedVersion
 from pipelines.platform.reset import truncate
 from pipelines.settings import Settings
 from tests.runtime.test_errors import refusal
-from tests.support.runtime import Shop, Version, client, get, until, uvicorn_runtime
+from tests.support.runtime import Shop, Version, client, get, until
+from tests.support.runtime_servers import uvicorn_runtime
 
 NOT_FOUND = "ResourceNotFoundException"
 

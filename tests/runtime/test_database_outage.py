@@ -20,7 +20,8 @@ from pipelines.platform.postgres import EmbeddedPostgres
 from pipelines.platform.processes import die_with_parent
 from pipelines.registry.database import migrate
 from tests.conftest import platform_settings
-from tests.support.runtime import Shop, client, event, get, until, uvicorn_runtime
+from tests.support.runtime import Shop, client, event, get, until
+from tests.support.runtime_servers import uvicorn_runtime
 
 
 class Server:

@@ -14,7 +14,8 @@ import pytest
 from bento.database import Database
 from bento.histories import ALONE, TOGETHER, Events, Histories
 from tests.runtime.conftest import Standing
-from tests.support.runtime import Shop, client, event, until, uvicorn_runtime
+from tests.support.runtime import Shop, client, event, until
+from tests.support.runtime_servers import uvicorn_runtime
 
 
 def items_of(answer: dict[str, Any]) -> list[str]:

@@ -14,7 +14,8 @@ import pytest
 
 from tests.runtime.conftest import module_shop
 from tests.support.load import keep_asking, signed_request
-from tests.support.runtime import Shop, Version, bento_runtime
+from tests.support.runtime import Shop, Version
+from tests.support.runtime_servers import bento_runtime
 
 SWAPS = 20
 IN_FLIGHT = 200

@@ -6,6 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+from botocore.exceptions import ClientError
+
 ROLE = "arn:aws:iam::123456789012:role/personalize"
 RECIPE = "arn:aws:personalize:::recipe/aws-"
 USER_PERSONALIZATION = RECIPE + "user-personalization"
@@ -50,3 +53,11 @@ def make_version(personalize: Any, group: Group, solution: str, move: Any) -> st
     version: str = personalize.create_solution_version(solutionArn=arn)["solutionVersionArn"]
     move(version, status="ACTIVE", internal={"metrics": {}})
     return version
+
+
+def refused(call: Any, **given: Any) -> tuple[str, str]:
+    """Code and message of the error that the call answers."""
+    with pytest.raises(ClientError) as failure:
+        call(**given)
+    assert failure.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+    return failure.value.response["Error"]["Code"], failure.value.response["Error"]["Message"]

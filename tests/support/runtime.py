@@ -1,4 +1,4 @@
-"""The runtime as tests start it, and the parts of control plane and reconciler that it works with.
+"""What the runtime works with in tests, in place of control plane and reconciler, and its clients.
 
 `Shop` writes what the control plane and a training would have left (group, schema, tracker, versions with a tiny
 artefact each, campaigns) and turns campaigns ACTIVE as the reconciler does: once every living worker has reported.
@@ -7,31 +7,21 @@ artefact each, campaigns) and turns campaigns ACTIVE as the reconciler does: onc
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import threading
 import time
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import boto3
-import psutil
 import psycopg
-import uvicorn
 from botocore.config import Config
 from sqlalchemy import Engine
 
-from bento.app import create_app
 from pipelines.aws import arns
 from pipelines.platform.activation import activate_campaigns
 from pipelines.registry import store
@@ -42,7 +32,6 @@ from pipelines.serving.recommender import Recommender
 from pipelines.settings import Settings
 from tests.support.artefacts import make_artefact
 
-REPOSITORY = Path(__file__).parents[2]
 ROLE = {"USER_PERSONALIZATION": "aws-user-personalization", "PERSONALIZED_RANKING": "aws-personalized-ranking"}
 INTERACTIONS = {
     "type": "record",
@@ -315,95 +304,3 @@ def get(url: str) -> tuple[int, str]:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as failure:
         return failure.code, failure.read().decode()
-
-
-# Servers ------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def uvicorn_runtime(settings: Settings) -> Iterator[str]:
-    """The app under plain uvicorn in this process; its URL."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(512)
-        server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None, access_log=False))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        try:
-            until("uvicorn to start", lambda: server.started, 40)
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(20)
-            assert not thread.is_alive(), "the runtime does not stop"
-
-
-@dataclass(frozen=True)
-class BentoRuntime:
-    """`bentoml serve` with its workers."""
-
-    url: str
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    @property
-    def workers(self) -> list[psutil.Process]:
-        """The two worker processes, youngest last."""
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        return [child for child in children if "_bentoml_impl.worker.service" in " ".join(_cmdline(child))]
-
-
-def _cmdline(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
-
-
-@contextmanager
-def bento_runtime(settings: Settings, environment: Mapping[str, str] | None = None) -> Iterator[BentoRuntime]:
-    """The real thing: `bentoml serve bento.service:Runtime`, two workers, ready."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = settings.home / "runtime.log"
-    command = [str(Path(sys.executable).parent / "bentoml"), "serve", "bento.service:Runtime"]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
-    env = {**os.environ, **settings.to_env(), "BENTOML_HOME": str(settings.bento_home), **(environment or {})}
-    env.pop("PROMETHEUS_MULTIPROC_DIR", None)
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=REPOSITORY,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        until(f"bentoml serve to be ready (log: {log})", lambda: _is_ready(url, process, log), 180)
-        yield BentoRuntime(url, process, log)
-    finally:
-        _end(process)
-
-
-def _is_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> bool:
-    assert process.poll() is None, log.read_text()
-    try:
-        return get(f"{url}/readyz")[0] == 200
-    except OSError:
-        return False
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(10)
-    for child in psutil.wait_procs(children, timeout=10)[1]:
-        child.kill()

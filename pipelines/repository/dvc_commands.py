@@ -2,20 +2,31 @@
 
 Starting dvc costs 1.6 CPU seconds, a further command in the same process about 0.1. The first command that fails
 ends the rest, and its exit code is ours.
+
+Jobs of one group share DVC's run cache, which is not made for that (DVC 3.67): a job that looks up a stage takes
+another's half-written entry of the same stage for a corrupted one and deletes it, and both fail. Two solutions that
+start on the same data at the same time meet exactly there, so looking up and saving are done under a file's lock.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Any
 
 
 def run(commands: Sequence[Sequence[str]]) -> int:
     """Run the commands in the current directory; the exit code of the first that fails, else 0."""
     from dvc.cli import main
+    from dvc.stage.cache import StageCache
 
+    StageCache.save = _one_at_a_time(StageCache.save)
+    StageCache.restore = _one_at_a_time(StageCache.restore)
     for command in commands:
         code = int(main(list(command)))
         if code != 0:
@@ -24,6 +35,20 @@ def run(commands: Sequence[Sequence[str]]) -> int:
             return code
         sys.stdout.flush()
     return 0
+
+
+def _one_at_a_time(method: Callable[..., Any]) -> Callable[..., Any]:
+    """`method` of a StageCache under the lock of its folder, whichever process it is called in."""
+
+    @wraps(method)
+    def locked(cache: Any, *args: Any, **kwargs: Any) -> Any:
+        folder = Path(cache.cache_dir)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with folder.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return method(cache, *args, **kwargs)
+
+    return locked
 
 
 if __name__ == "__main__":

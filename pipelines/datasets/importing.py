@@ -166,15 +166,12 @@ def fail(settings: Settings, job_id: str, reason: str) -> None:
 @contextmanager
 def _running(settings: Settings, job_id: str, status: str | None = None) -> Iterator[Job | None]:
     """The job if it isn't finished (None else); what the data is to blame for ends it at once."""
-    job = _find(settings, job_id)
+    job = _find(settings, job_id, status)
     if job is None:
         log.info("import job %s is finished or gone: nothing to do", job_id)
         yield None
         return
     log.info("request %s: import job %s", job.resource.request_id, job.resource.arn)
-    if status is not None:
-        with transaction(settings) as conn:
-            store.update(conn, job_id, status=status)
     try:
         yield job
     except ImportRefused as error:
@@ -182,16 +179,19 @@ def _running(settings: Settings, job_id: str, status: str | None = None) -> Iter
         raise
 
 
-def _find(settings: Settings, job_id: str) -> Job | None:
-    """The job with its dataset and schema; None when it is finished, or gone with its dataset."""
+def _find(settings: Settings, job_id: str, status: str | None = None) -> Job | None:
+    """The job with its dataset and schema, set to `status`; None when it is finished, or gone with its dataset."""
     with transaction(settings) as conn:
-        resource = store.get(conn, id=job_id)
+        # Held, so that a job which somebody else ends just now is not begun again.
+        resource = store.get(conn, id=job_id, lock=True)
         if resource is None or resource.status not in store.UNFINISHED or resource.parent_id is None:
             return None
         dataset = store.get(conn, id=resource.parent_id)
         if dataset is None or dataset.is_deleting or dataset.schema_id is None:
             return None
         schema = store.get(conn, id=dataset.schema_id)
+        if status is not None:
+            store.update(conn, job_id, status=status)
     assert schema is not None, "a dataset's schema can't be deleted before it"
     kind = cast(DatasetType, dataset.doc["datasetType"])
     return Job(resource, dataset, read_schema(schema.doc["schema"], kind), settings.imports_dir / job_id)

@@ -121,7 +121,8 @@ def _check_config(config: Given, asked: str, version: Resource) -> None:
         rankingInfluence=config.get("rankingInfluence"),
     )
     exploration = config.get("itemExplorationConfig", {})
-    limits = {"explorationWeight": (0.0, 1.0), "explorationItemAgeCutOff": (0.0, 36500.0)}
+    # The age in days must be more than 0: at least a minute.
+    limits = {"explorationWeight": (0.0, 1.0), "explorationItemAgeCutOff": (1 / 1440, 36500.0)}
     for name, value in exploration.items():
         member = f"campaignConfig.itemExplorationConfig.{name}"
         if name not in limits:

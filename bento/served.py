@@ -63,7 +63,8 @@ class Served:
         reachable = True
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._full.wait(), FLUSH_SECONDS)
+                async with asyncio.timeout(FLUSH_SECONDS):  # wait_for loses a cancellation that comes with the event
+                    await self._full.wait()
             # Woken by a full batch: only such. What is left may wait for its second, or it would go by ones and twos.
             count = 0 if self._full.is_set() else len(self._rows)
             self._full.clear()

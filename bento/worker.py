@@ -68,7 +68,10 @@ class Worker:
         reachable = True
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._campaigns.changed.wait(), HEARTBEAT_SECONDS)
+                async with asyncio.timeout(
+                    HEARTBEAT_SECONDS
+                ):  # wait_for loses a cancellation that comes with the event
+                    await self._campaigns.changed.wait()
             self._campaigns.changed.clear()
             try:
                 await self.beat()

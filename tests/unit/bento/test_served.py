@@ -107,6 +107,22 @@ def test_rows_that_come_while_a_batch_is_written_wait_for_their_own(monkeypatch:
     play(script)
 
 
+def test_the_writer_ends_also_when_a_batch_fills_at_that_moment() -> None:
+    async def script(served: Served, table: Table, dropped: list[int]) -> None:
+        running = asyncio.create_task(served.run())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        for n in range(BATCH_ROWS):
+            served.add({"n": n})
+        await asyncio.sleep(0)
+        running.cancel()
+        done, _ = await asyncio.wait([running], timeout=0.5)
+        running.cancel()
+        assert done
+
+    play(script)
+
+
 def test_an_outage_keeps_the_rows_until_it_is_over() -> None:
     async def script(served: Served, table: Table, dropped: list[int]) -> None:
         served.add({"n": 1})

@@ -35,7 +35,7 @@ def life(platform: Settings) -> Life:
     life = Life(Clients.of(platform), "kills")
     life.group()
     # Enough work that the training is still under way when the process dies, and when it is back.
-    life.import_all(shop.write(platform.home / "data" / "kills", users=1000, items=400, events=40))
+    life.import_all(shop.write(platform.home / "data" / "kills", users=600, items=400, events=40))
     life.clients.personalize.create_solution(
         name="kills",
         datasetGroupArn=life.clients.arn("dataset-group", "kills"),
@@ -84,8 +84,10 @@ def job_processes(platform: Settings, version: str, word: str) -> list[psutil.Pr
     return found
 
 
-def start_training(platform: Settings, life: Life) -> str:
+def start_training(platform: Settings, life: Life, tracking_id: str) -> str:
     """A new version, one of whose longer stages runs now."""
+    # One more event than the version before had, or all of it would come from the cache.
+    life.send(tracking_id, "user-of-all", "i2")
     version = life.train_again(life.clients.arn("solution", "kills"))
     wait_for("the training", lambda: job_processes(platform, version, "evaluate"), seconds=180)
     return version
@@ -105,11 +107,45 @@ def settle(life: Life, version: str, struck: float, record: Record) -> str:
     return status
 
 
+@pytest.mark.parametrize("generations", [0, 2, 3], ids=["stage", "task", "executor"])
+def test_a_killed_task_is_started_again(
+    platform: Settings, life: Life, tracking_id: str, generations: int, record_property: Record
+) -> None:
+    """The stage's process, the task that runs dvc, and the executor's process that watches the task."""
+    version = start_training(platform, life, tracking_id)
+    victim = job_processes(platform, version, "evaluate")[-1]
+    if generations:
+        # Between the stage and dvc there may be a shell; the task is dvc's parent.
+        victim = job_processes(platform, version, "pipelines.repository.dvc_commands")[0]
+        for _ in range(generations - 1):
+            parent = victim.parent()
+            assert parent is not None
+            victim = parent
+
+    victim.kill()
+
+    assert settle(life, version, time.monotonic(), record_property) == "ACTIVE"
+
+
+def test_down_in_the_middle_of_a_training_and_up_again(
+    platform: Settings, command: Command, life: Life, tracking_id: str, record_property: Record
+) -> None:
+    version = start_training(platform, life, tracking_id)
+
+    stopped = command("down")
+    assert stopped.returncode == 0, stopped.stdout + stopped.stderr
+    assert leftovers(platform) == []
+    struck = time.monotonic()
+    assert command("up").returncode == 0
+
+    settle(life, version, struck, record_property)
+
+
 @pytest.mark.parametrize("victim", VICTIMS)
 def test_a_training_survives_or_fails_with_a_reason_and_a_retry_succeeds(
     platform: Settings, command: Command, life: Life, tracking_id: str, victim: str, record_property: Record
 ) -> None:
-    version = start_training(platform, life)
+    version = start_training(platform, life, tracking_id)
     acknowledged = {f"{victim}-{n}" for n in range(20)}
     for event_id in sorted(acknowledged):
         life.send(tracking_id, f"user-{victim}", "i1", eventId=event_id)
@@ -126,38 +162,4 @@ def test_a_training_survives_or_fails_with_a_reason_and_a_retry_succeeds(
     record_property("seconds_to_health", round(time.monotonic() - struck, 1))
 
     assert events_of(platform, f"user-{victim}") == acknowledged
-    settle(life, version, struck, record_property)
-
-
-@pytest.mark.parametrize("generations", [0, 2, 3], ids=["stage", "task", "executor"])
-def test_a_killed_task_is_started_again(
-    platform: Settings, life: Life, generations: int, record_property: Record
-) -> None:
-    """The stage's process, the task that runs dvc, and the executor's process that watches the task."""
-    version = start_training(platform, life)
-    victim = job_processes(platform, version, "evaluate")[-1]
-    if generations:
-        # Between the stage and dvc there may be a shell; the task is dvc's parent.
-        victim = job_processes(platform, version, "pipelines.repository.dvc_commands")[0]
-        for _ in range(generations - 1):
-            parent = victim.parent()
-            assert parent is not None
-            victim = parent
-
-    victim.kill()
-
-    assert settle(life, version, time.monotonic(), record_property) == "ACTIVE"
-
-
-def test_down_in_the_middle_of_a_training_and_up_again(
-    platform: Settings, command: Command, life: Life, record_property: Record
-) -> None:
-    version = start_training(platform, life)
-
-    stopped = command("down")
-    assert stopped.returncode == 0, stopped.stdout + stopped.stderr
-    assert leftovers(platform) == []
-    struck = time.monotonic()
-    assert command("up").returncode == 0
-
     settle(life, version, struck, record_property)

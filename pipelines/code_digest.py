@@ -9,7 +9,15 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-SOURCES = ("recipes", "evaluation", "serving", "datasets/snapshot.py", "stages.py", "stages_definition.py")
+SOURCES = (
+    "recipes",
+    "evaluation",
+    "serving",
+    "datasets/sequences.py",
+    "datasets/snapshot.py",
+    "stages.py",
+    "stages_definition.py",
+)
 """What decides a version's bytes, below pipelines/. The rest of the import decides a snapshot's, which is frozen before."""
 
 

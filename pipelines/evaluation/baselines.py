@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.datasets.sequences import Sequences
 from pipelines.evaluation.metrics import LIST_LENGTH
-from pipelines.recipes.interactions import Sequences
 
 Baseline = Callable[[Sequences, Sequences, int], NDArray[np.int64]]
 """(training users, test users' given histories, number of items) -> (test users, 25) item codes, best first."""

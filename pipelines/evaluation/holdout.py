@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.recipes.interactions import Sequences
+from pipelines.datasets.sequences import Sequences
 
 SEED = 0
 TEST_SHARE = 0.1

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.recipes.interactions import Sequences
+from pipelines.datasets.sequences import Sequences
 
 HISTORY_LENGTH = 500
 """How many events back an item still counts as seen."""

@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipelines.datasets.sequences import Sequences
 from pipelines.progress import Progress
 from pipelines.recipes import batches
-from pipelines.recipes.interactions import Sequences
 
 LEARNING_RATE = 8e-3
 WARM_UP_STEPS = 20

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.recipes.interactions import Sequences, make_sequences
+from pipelines.datasets.sequences import Sequences, make_sequences
 from pipelines.serving.ids import IdTable, read_ids, write_ids
 
 if TYPE_CHECKING:

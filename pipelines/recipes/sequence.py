@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.datasets.sequences import Sequences
 from pipelines.evaluation.baselines import BASELINES
 from pipelines.evaluation.holdout import Holdout, split
 from pipelines.evaluation.metrics import LIST_LENGTH, offline_metrics
 from pipelines.recipes import batches
 from pipelines.recipes.catalogue import Recipe
 from pipelines.recipes.contract import Evaluation, FitSettings
-from pipelines.recipes.interactions import Sequences
 from pipelines.recipes.onnx_gru import gru_encoder
 from pipelines.recipes.preparing import TrainingData
 from pipelines.serving.writing import Histories, write_artefact

@@ -13,10 +13,10 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from pipelines.datasets.sequences import Sequences, make_sequences
 from pipelines.recipes.catalogue import Recipe, recipe_by_name
 from pipelines.recipes.contract import FitSettings, Model, RecipeCode, load
 from pipelines.recipes.hyperparameters import Hyperparameter, Value
-from pipelines.recipes.interactions import Sequences, make_sequences
 from pipelines.recipes.preparing import TrainingData
 from pipelines.serving.artefact import Artefact
 from pipelines.serving.recommender import Recommender

@@ -181,7 +181,7 @@ def test_the_digest_changes_with_a_source_file(tmp_path: Path, monkeypatch: pyte
     for name in ("recipes", "evaluation", "serving", "datasets"):
         (package / name).mkdir(parents=True)
         (package / name / "module.py").write_text("A = 1\n")
-    for name in ("datasets/snapshot.py", "stages.py", "stages_definition.py"):
+    for name in ("datasets/sequences.py", "datasets/snapshot.py", "stages.py", "stages_definition.py"):
         (package / name).write_text("")
     monkeypatch.setattr(code_digest, "__file__", str(package / "code_digest.py"))
     before = code_digest.code_digest()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipelines.datasets.sequences import Sequences
 from pipelines.evaluation.baselines import markov, popularity, repeat
-from pipelines.recipes.interactions import Sequences
 
 
 def users(*histories: list[int]) -> Sequences:

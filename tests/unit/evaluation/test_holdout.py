@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipelines.datasets.sequences import Sequences
 from pipelines.evaluation.holdout import split
-from pipelines.recipes.interactions import Sequences
 
 
 def sequences(*lengths: int) -> Sequences:

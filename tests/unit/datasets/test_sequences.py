@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipelines.recipes.interactions import make_sequences, shuffled
+from pipelines.datasets.sequences import make_sequences, shuffled
 
 
 def test_events_are_ordered_by_user_and_time() -> None:

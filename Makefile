@@ -3,6 +3,9 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
+# First and with what it depends on: a CPU build where an index offers one, else the build that brings its CUDA packages.
+TORCH := $(shell grep '^torch==' requirements.lock)
+
 export DO_NOT_TRACK = 1
 export DVC_NO_ANALYTICS = 1
 export GX_ANALYTICS_ENABLED = false
@@ -15,6 +18,7 @@ install: $(VENV)/.installed
 $(VENV)/.installed: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the pinned packages into $(VENV), a few minutes the first time"
+	$(BIN)/pip install --quiet --disable-pip-version-check '$(TORCH)'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	$(BIN)/pip check

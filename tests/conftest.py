@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import Connection
 
 from pipelines.platform.postgres import EmbeddedPostgres
 from pipelines.platform.processes import die_with_parent
@@ -86,6 +87,17 @@ def moto() -> Iterator[str]:
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()
+
+
+@pytest.fixture
+def conn(settings: Settings) -> Iterator[Connection]:
+    """A connection to that database, outside of any transaction, as the reconciler's steps take it."""
+    from pipelines.registry.database import engine
+
+    database = engine(settings, pool_size=1)
+    with database.connect() as connection:
+        yield connection
+    database.dispose()
 
 
 def platform_settings(home: Path, database_url: str) -> Settings:

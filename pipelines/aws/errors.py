@@ -130,12 +130,6 @@ class AccessDenied(_Unsigned):
     code = "AccessDeniedException"
 
 
-class Throttling(AwsError):
-    """More requests a second than allowed; clients retry."""
-
-    code = "ThrottlingException"
-
-
 class RequestEntityTooLarge(AwsError):
     """The body is longer than any request can be."""
 

@@ -110,7 +110,7 @@ def run(settings: Settings, console: Console, data: Path | None = None) -> Path:
         campaigns = deploy(demo, versions)
     with demo.step("Ask, watch three films, ask again"):
         lists = recommend(demo, movielens, campaigns)
-    path = demo.numbers.write(settings.home / "demo.json", arns=demo.arns, lists=lists, versions=versions)
+    path = demo.numbers.write(settings.home / "demo.json", arns=demo.arns, lists=lists)
     views.closing(console, settings, path)
     return path
 

@@ -63,9 +63,7 @@ class Numbers:
         known: dict[str, dict[str, float]] = self._internal(arn)["baselines"]
         return {name: known[name] for name in BASELINES}
 
-    def write(
-        self, path: Path, *, arns: Mapping[str, str], lists: Mapping[str, Any], versions: Mapping[str, str]
-    ) -> Path:
+    def write(self, path: Path, *, arns: Mapping[str, str], lists: Mapping[str, Any]) -> Path:
         """Everything as one JSON document, replaced atomically."""
         urls = {"airflow": f"http://127.0.0.1:{self.settings.control_port}", **endpoints(self.settings)}
         document = {
@@ -73,7 +71,7 @@ class Numbers:
                 {"step": m.title, "seconds": round(m.seconds, 2), "cpuSeconds": round(m.cpu_seconds, 2)}
                 for m in self.steps
             ],
-            "versions": {name: self.versions[name] for name in versions},
+            "versions": self.versions,
             "lists": lists,
             "arns": arns,
             "urls": urls,

@@ -38,8 +38,6 @@ class Recipe:
     """Name of the algorithm; empty: the recipe's own name."""
     domain: str | None = None
     """VIDEO_ON_DEMAND or ECOMMERCE for domain use cases, None for custom recipes."""
-    required_event_type: str | None = None
-    """A domain use case needs 1,000 interactions of this type."""
     family: str | None = None
     """`module:Class` of the code that fits it (pipelines/recipes/contract.py); None: cannot be trained yet."""
 
@@ -232,9 +230,9 @@ _CUSTOM = (
 )
 
 
-def _use_case(name: str, recipe_type: str, description: str, required_event_type: str | None = None) -> Recipe:
+def _use_case(name: str, recipe_type: str, description: str) -> Recipe:
     domain = VIDEO_ON_DEMAND if name.startswith("vod-") else ECOMMERCE
-    return Recipe(f"aws-{name}", recipe_type, description, domain=domain, required_event_type=required_event_type)
+    return Recipe(f"aws-{name}", recipe_type, description, domain=domain)
 
 
 _USE_CASES = (
@@ -242,30 +240,26 @@ _USE_CASES = (
         "vod-because-you-watched-x",
         RELATED_ITEMS,
         "Videos that others watched who watched a given video.",
-        "Watch",
     ),
     _use_case("vod-more-like-x", RELATED_ITEMS, "Videos that are similar to a given video."),
-    _use_case("vod-most-popular", USER_PERSONALIZATION, "Videos that most users watched.", "Watch"),
+    _use_case("vod-most-popular", USER_PERSONALIZATION, "Videos that most users watched."),
     _use_case("vod-trending-now", USER_PERSONALIZATION, "Videos whose popularity rises fastest."),
     _use_case("vod-top-picks", USER_PERSONALIZATION, "Videos picked for one user."),
-    _use_case("ecomm-popular-items-by-views", USER_PERSONALIZATION, "Items that most users viewed.", "View"),
+    _use_case("ecomm-popular-items-by-views", USER_PERSONALIZATION, "Items that most users viewed."),
     _use_case(
         "ecomm-popular-items-by-purchases",
         USER_PERSONALIZATION,
         "Items that most users purchased.",
-        "Purchase",
     ),
     _use_case(
         "ecomm-frequently-bought-together",
         RELATED_ITEMS,
         "Items that are often bought with a given item.",
-        "Purchase",
     ),
     _use_case(
         "ecomm-customers-who-viewed-x-also-viewed",
         RELATED_ITEMS,
         "Items that others viewed who viewed a given item.",
-        "View",
     ),
     _use_case("ecomm-recommended-for-you", USER_PERSONALIZATION, "Items picked for one user."),
 )

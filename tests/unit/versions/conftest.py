@@ -1,24 +1,14 @@
-"""A connection, and a group with and without data, for every test of versions."""
+"""A group with and without data, for every test of versions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
 
-from pipelines.registry.database import engine
 from pipelines.settings import Settings
 from tests.support.versions import World, import_nothing, make_world
-
-
-@pytest.fixture
-def conn(settings: Settings) -> Iterator[Connection]:
-    database = engine(settings, pool_size=1)
-    with database.connect() as connection:
-        yield connection
-    database.dispose()
 
 
 @pytest.fixture

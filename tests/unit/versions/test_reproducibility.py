@@ -6,27 +6,17 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
 
-from pipelines.registry.database import engine
 from pipelines.settings import TELEMETRY_OFF, Settings
 from pipelines.versions import claim, publish, reproduce
 from pipelines.versions.reproducing import THREAD_VARIABLES
 from tests.support.versions import import_shop, look, make_world, new_version
 
 pytestmark = pytest.mark.soak
-
-
-@pytest.fixture
-def conn(settings: Settings) -> Iterator[Connection]:
-    database = engine(settings, pool_size=1)
-    with database.connect() as connection:
-        yield connection
-    database.dispose()
 
 
 def digests(folder: Path) -> dict[str, str]:

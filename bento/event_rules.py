@@ -18,6 +18,7 @@ import orjson
 
 from pipelines.aws.errors import InvalidInput
 from pipelines.aws.numbers import decimal_number
+from pipelines.datasets.schema import property_name
 
 EVENT_BYTES = 10 * 1024
 MOST_AHEAD_SECONDS = 24 * 3600
@@ -50,14 +51,8 @@ def property_keys(schema: str | None) -> dict[str, PropertyKey]:
     for field in fields:
         types = field["type"] if isinstance(field["type"], list) else [field["type"]]
         avro = next((kind for kind in types if kind != "null"), "string")
-        keys[camel_case(field["name"])] = PropertyKey(field["name"], avro, "null" in types)
+        keys[property_name(field["name"])] = PropertyKey(field["name"], avro, "null" in types)
     return keys
-
-
-def camel_case(field: str) -> str:
-    """NUM_RATINGS -> numRatings."""
-    first, *rest = field.lower().split("_")
-    return first + "".join(word.capitalize() for word in rest)
 
 
 def event_row(call: Mapping[str, Any], position: int, keys: PropertyKeys, now: float) -> dict[str, Any]:

@@ -133,11 +133,14 @@ def _check_rules(fields: Mapping[str, Field], rules: Rules) -> None:
         raise InvalidInput("schema: needs at least one metadata field besides the id.")
     if rules.most_metadata is not None and len(own) > rules.most_metadata:
         raise InvalidInput(f"schema: {len(own)} metadata fields; at most {rules.most_metadata} are allowed.")
+    if rules.most_fields is not None and len(fields) > rules.most_fields:
+        raise InvalidInput(f"schema: {len(fields)} fields; at most {rules.most_fields} are allowed.")
 
 
 def _check_fixed(field: Field, fixed: Fixed) -> None:
-    if field.type != fixed.type:
-        raise _refused(field.name, f"must have the type {fixed.type}, not {field.type}")
+    allowed = (fixed.type,) if isinstance(fixed.type, str) else fixed.type
+    if field.type not in allowed:
+        raise _refused(field.name, f"must have the type {' or '.join(allowed)}, not {field.type}")
     if field.nullable and not fixed.nullable:
         raise _refused(field.name, "is required in every row: its type cannot be a union with null")
     for flag, wanted in (("categorical", fixed.categorical), ("textual", fixed.textual)):

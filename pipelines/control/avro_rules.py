@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 class Fixed:
     """What a required or reserved field must look like."""
 
-    type: str
+    type: str | tuple[str, ...]
+    """One type, or those of which one must be."""
     nullable: bool = True
     categorical: bool | None = False
     """True: must be; False: must not be; None: either."""
@@ -29,6 +30,8 @@ class Rules:
     """At least one field besides the id."""
     most_metadata: int | None = None
     """How many fields may be neither required nor reserved."""
+    most_fields: int | None = None
+    """How many fields there may be in all."""
 
 
 _ID = Fixed("string", nullable=False)
@@ -45,14 +48,26 @@ _EVENTS = {
     "EVENT_ATTRIBUTION_SOURCE": _NULLABLE_STRING,
 }
 _CREATED = {"CREATION_TIMESTAMP": Fixed("long")}
+# Names and roles are documented, types are not: any number is taken.
+_NUMBER = Fixed(("int", "long", "float", "double"))
+_ACTIONS = {
+    "VALUE": _NUMBER,
+    "REPEAT_FREQUENCY": Fixed(("int", "long")),
+    "ACTION_EXPIRATION_TIMESTAMP": Fixed("long"),
+    "CREATION_TIMESTAMP": Fixed("long"),
+}
 _DESCRIPTION = {"PRODUCT_DESCRIPTION": Fixed("string", textual=True)}
 
 _CUSTOM = {
     "INTERACTIONS": Rules(_INTERACTIONS, _EVENTS, most_metadata=5),
     "USERS": Rules({"USER_ID": _ID}, needs_metadata=True, most_metadata=25),
     "ITEMS": Rules({"ITEM_ID": _ID}, _CREATED, needs_metadata=True, most_metadata=100),
-    "ACTIONS": Rules({"ACTION_ID": _ID}, needs_metadata=True, most_metadata=10),
-    "ACTION_INTERACTIONS": Rules({"USER_ID": _ID, "ACTION_ID": _ID, "TIMESTAMP": _TIME, "EVENT_TYPE": _ID}),
+    # Columns of Actions are counted with the reserved ones (spec/resources.md section 6).
+    "ACTIONS": Rules({"ACTION_ID": _ID}, _ACTIONS, needs_metadata=True, most_fields=10),
+    "ACTION_INTERACTIONS": Rules(
+        {"USER_ID": _ID, "ACTION_ID": _ID, "TIMESTAMP": _TIME, "EVENT_TYPE": _ID},
+        {"RECOMMENDATION_ID": _NULLABLE_STRING},
+    ),
 }
 _DOMAIN_INTERACTIONS = Rules({**_INTERACTIONS, "EVENT_TYPE": _ID}, _EVENTS, most_metadata=5)
 _VIDEO_ON_DEMAND = {

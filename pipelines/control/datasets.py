@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 
 from sqlalchemy import delete as sql_delete
@@ -14,8 +15,7 @@ from pipelines.registry import store
 from pipelines.registry.store import Resource
 from pipelines.registry.tables import events
 
-TYPES = ("INTERACTIONS", "ITEMS", "USERS")
-NOT_YET = ("ACTIONS", "ACTION_INTERACTIONS")
+TYPES = ("INTERACTIONS", "ITEMS", "USERS", "ACTIONS", "ACTION_INTERACTIONS")
 STREAMED = "EVENT_INTERACTIONS"
 """Until 2020 AWS kept streamed events in a dataset of this type; old clean-up code deletes it by its ARN."""
 
@@ -29,6 +29,9 @@ def create_dataset(context: Context, given: Given) -> Given:
     schema = lookup.lock(context, "Schema", given["schemaArn"])
     dataset_type = _dataset_type(given["datasetType"])
     _check_fit(dataset_type, schema, group)
+    doc = {"datasetGroupArn": group.arn, "datasetType": dataset_type, "schemaArn": schema.arn}
+    if dataset_type == "ACTION_INTERACTIONS":
+        doc["trackingId"] = str(uuid.uuid4())
     made = create(
         context,
         "Dataset",
@@ -36,15 +39,13 @@ def create_dataset(context: Context, given: Given) -> Given:
         arn_parts=(group.name, dataset_type),
         group=group,
         schema=schema,
-        doc={"datasetGroupArn": group.arn, "datasetType": dataset_type, "schemaArn": schema.arn},
+        doc=doc,
     )
     return {"datasetArn": made.arn}
 
 
 def _dataset_type(given: str) -> str:
     dataset_type = given.upper()
-    if dataset_type in NOT_YET:
-        raise InvalidInput(f"datasetType {given!r} is not available yet; available: {', '.join(TYPES)}.")
     if dataset_type not in TYPES:
         raise InvalidInput(f"datasetType {given!r} is not a dataset type; available: {', '.join(TYPES)}.")
     return dataset_type

@@ -16,6 +16,7 @@ from pipelines.control.by_hand import made_in_run
 from pipelines.control.context import Context, Given
 from pipelines.control.creation import check_limit, create, members
 from pipelines.control.unavailable import refuse_unavailable
+from pipelines.datasets.events import newest_record
 from pipelines.registry import store
 from pipelines.registry.store import Resource
 from pipelines.settings import Settings
@@ -70,6 +71,8 @@ def _create(context: Context, given: Given) -> Resource:
         group=lookup.group_of(context, dataset),
         parent=dataset,
         doc={**members(given, "dataSource", "roleArn"), "datasetArn": dataset.arn, "importMode": mode},
+        # What was streamed up to now is older than what the files say.
+        internal={"after": newest_record(context.conn, dataset.id)},
     )
     _refuse_second(context, dataset, job)
     check_limit(context, "DatasetImportJob", MAX_UNFINISHED)

@@ -50,11 +50,12 @@ def build(
     previous: Snapshot | None = None,
     incremental: bool = False,
     as_of: float | None = None,
+    after: int = 0,
 ) -> Profile:
     """Read `files`, write the snapshot that follows `previous`, and profile what came in.
 
     `name` names the new files, `title` is what the report is called; `as_of` is the moment (epoch seconds) after which
-    a timestamp lies in the future. Raises ImportRefused when the files can't be read as a whole.
+    a timestamp lies in the future; `after` as in snapshot.Part. Raises ImportRefused when the files can't be read as a whole.
     """
     mended = place.work / "mended"
     mended.mkdir(parents=True, exist_ok=True)
@@ -64,7 +65,7 @@ def build(
     try:
         read = reading.read(connection, scans, schema, place.rejects)
         written = writing.write(
-            connection, schema, previous, incremental=incremental, name=name, directory=place.snapshot
+            connection, schema, previous, incremental=incremental, name=name, directory=place.snapshot, after=after
         )
         return measure(connection, schema, read, written, name=title, as_of=as_of)
     finally:

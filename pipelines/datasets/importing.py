@@ -99,6 +99,7 @@ def load(settings: Settings, job_id: str) -> None:
             previous=_previous(settings, job),
             incremental=job.incremental,
             as_of=job.resource.created_at.timestamp(),
+            after=job.resource.internal.get("after", 0),
         )
         profile.save(job.profile)
         shutil.rmtree(job.work / "source")

@@ -146,7 +146,7 @@ def _read_file(
     breaks = _line_breaks(columns) if scan.quotes else "0"
     connection.execute("DROP TABLE IF EXISTS reader_errors")
     connection.execute("DROP TABLE IF EXISTS reader_scans")
-    ordinal = "0" if schema.dataset_type == "INTERACTIONS" else f"{before} + row_number() OVER ()"
+    ordinal = "0" if schema.is_event_log else f"{before} + row_number() OVER ()"
     cells = ", ".join(typed(field, raw_name(position)) for position, field in enumerate(schema.fields))
     connection.execute(
         f"INSERT INTO {STAGED} SELECT {cells}, {ordinal}, {any_fault(schema, found)}, {breaks}, {scan.number} FROM {source}"

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-DatasetType = Literal["INTERACTIONS", "ITEMS", "USERS"]
+DatasetType = Literal["INTERACTIONS", "ITEMS", "USERS", "ACTIONS", "ACTION_INTERACTIONS"]
 
 USER_ID = "USER_ID"
 ITEM_ID = "ITEM_ID"
+ACTION_ID = "ACTION_ID"
 TIMESTAMP = "TIMESTAMP"
 CREATION_TIMESTAMP = "CREATION_TIMESTAMP"
 EVENT_TYPE = "EVENT_TYPE"
@@ -24,12 +25,18 @@ ID_COLUMNS: Mapping[DatasetType, tuple[str, ...]] = {
     "INTERACTIONS": (USER_ID, ITEM_ID),
     "ITEMS": (ITEM_ID,),
     "USERS": (USER_ID,),
+    "ACTIONS": (ACTION_ID,),
+    "ACTION_INTERACTIONS": (USER_ID, ACTION_ID),
 }
 REQUIRED_COLUMNS: Mapping[DatasetType, tuple[str, ...]] = {
     "INTERACTIONS": (USER_ID, ITEM_ID, TIMESTAMP),
     "ITEMS": (ITEM_ID,),
     "USERS": (USER_ID,),
+    "ACTIONS": (ACTION_ID,),
+    "ACTION_INTERACTIONS": (USER_ID, ACTION_ID, TIMESTAMP, EVENT_TYPE),
 }
+EVENT_LOGS: frozenset[DatasetType] = frozenset({"INTERACTIONS", "ACTION_INTERACTIONS"})
+"""Types whose rows are events: every distinct one counts. Of the others the newest record of an id does."""
 
 # Avro type -> type of the Parquet column, in DuckDB's words.
 COLUMN_TYPES = {
@@ -81,9 +88,20 @@ class Schema:
         return ID_COLUMNS[self.dataset_type]
 
     @property
+    def is_event_log(self) -> bool:
+        """Whether rows are events (all distinct ones count) or records (the newest of each id counts)."""
+        return self.dataset_type in EVENT_LOGS
+
+    @property
     def metadata(self) -> tuple[Field, ...]:
         """The fields that are not ids, in the schema's order."""
         return tuple(field for field in self.fields if field.name not in self.id_columns)
+
+
+def property_name(field: str) -> str:
+    """The key of a field in `properties` of streamed records: NUM_RATINGS -> numRatings (spec: datasets.md section 6)."""
+    first, *rest = field.lower().split("_")
+    return first + "".join(word.capitalize() for word in rest)
 
 
 def read_schema(document: str | Mapping[str, Any], dataset_type: DatasetType) -> Schema:

@@ -38,6 +38,9 @@ class Part:
     path: str
     rows: int
     sha256: str
+    after: int = 0
+    """Of items, users and actions: the newest streamed record (registry table `records`) when the import was asked for.
+    Those up to it are older than this part, later ones newer."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,10 @@ class Manifest:
             "dataset_type": self.dataset_type,
             "schema": self.avro,
             "rows": self.rows,
-            "parts": [{"path": part.path, "rows": part.rows, "sha256": part.sha256} for part in self.parts],
+            "parts": [
+                {"path": part.path, "rows": part.rows, "sha256": part.sha256, "after": part.after}
+                for part in self.parts
+            ],
             "dictionaries": {
                 column: [{"path": part.path, "size": part.rows, "sha256": part.sha256} for part in segments]
                 for column, segments in self.dictionaries.items()
@@ -77,7 +83,7 @@ class Manifest:
             dataset_type=document["dataset_type"],
             avro=document["schema"],
             rows=document["rows"],
-            parts=tuple(Part(part["path"], part["rows"], part["sha256"]) for part in document["parts"]),
+            parts=tuple(Part(p["path"], p["rows"], p["sha256"], p["after"]) for p in document["parts"]),
             dictionaries={
                 column: tuple(Part(part["path"], part["size"], part["sha256"]) for part in segments)
                 for column, segments in document["dictionaries"].items()
@@ -157,7 +163,7 @@ class Snapshot:
         with duckdb.connect() as connection:
             connection.execute("SET enable_progress_bar = false")
             connection.execute("SET threads = 2")
-            if schema.dataset_type == "INTERACTIONS":
+            if schema.is_event_log:
                 query = f"SELECT DISTINCT {names} FROM read_parquet($paths) ORDER BY {total_order(schema)}"
                 return connection.sql(query, params={"paths": paths}).to_arrow_table()
             key = quoted(schema.id_columns[0])
@@ -199,7 +205,7 @@ def write_empty(directory: Path, dataset_type: DatasetType) -> None:
     types = {TIMESTAMP: "long"}
     avro = {
         "type": "record",
-        "name": dataset_type.capitalize(),
+        "name": dataset_type.title().replace("_", ""),
         "namespace": "com.amazonaws.personalize.schema",
         "fields": [{"name": name, "type": types.get(name, "string")} for name in REQUIRED_COLUMNS[dataset_type]],
         "version": "1.0",

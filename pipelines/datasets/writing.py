@@ -47,8 +47,12 @@ def write(
     incremental: bool,
     name: str,
     directory: Path,
+    after: int = 0,
 ) -> Written:
-    """Write the snapshot that follows `previous` into the empty `directory`; `name` names the files that are new."""
+    """Write the snapshot that follows `previous` into the empty `directory`; `name` names the files that are new.
+
+    `after` as in Part.
+    """
     (directory / "parts").mkdir(parents=True)
     (directory / "dictionary").mkdir()
     dictionaries = {column: _dictionary(connection, column, previous, name, directory) for column in schema.id_columns}
@@ -57,7 +61,7 @@ def write(
     log.info("sorting and writing %s rows", f"{staged:,}")
     rows = _write_part(connection, schema, part)
     old = _carry_parts(previous, directory) if incremental and previous is not None else ()
-    parts = (*old, Part(f"parts/{name}.parquet", rows, sha256(part)))
+    parts = (*old, Part(f"parts/{name}.parquet", rows, sha256(part), after))
     manifest = Manifest(
         schema.dataset_type, schema.avro, _visible(connection, schema, directory, parts), parts, dictionaries
     )
@@ -118,7 +122,7 @@ def _dictionary(
 def _write_part(connection: DuckDBPyConnection, schema: Schema, part: Path) -> int:
     """Rows written: each distinct interaction once, or the last row of each item or user; ids sort by code."""
     newest = ""
-    if schema.dataset_type != "INTERACTIONS":
+    if not schema.is_event_log:
         newest = f"QUALIFY row_number() OVER (PARTITION BY {quoted(schema.id_columns[0])} ORDER BY {ORDINAL} DESC) = 1"
     cells: list[str] = []
     joins: list[str] = []
@@ -133,7 +137,7 @@ def _write_part(connection: DuckDBPyConnection, schema: Schema, part: Path) -> i
         f"COPY (SELECT {', '.join(cells)} FROM (SELECT * FROM {STAGED} {newest}) s {' '.join(joins)} "
         f"ORDER BY {total_order(schema)}) TO {text(str(part))} {PARQUET}"
     )
-    if schema.dataset_type == "INTERACTIONS":
+    if schema.is_event_log:
         _drop_equal_neighbours(connection, schema, part)
     return _scalar(connection, f"SELECT count(*) FROM read_parquet({text(str(part))})")
 
@@ -154,7 +158,7 @@ def _drop_equal_neighbours(connection: DuckDBPyConnection, schema: Schema, part:
 
 def _visible(connection: DuckDBPyConnection, schema: Schema, directory: Path, parts: tuple[Part, ...]) -> int:
     """Rows of the whole snapshot: all interactions, or one row an item or user."""
-    if schema.dataset_type == "INTERACTIONS" or len(parts) == 1:
+    if schema.is_event_log or len(parts) == 1:
         return sum(part.rows for part in parts)
     paths = ", ".join(text(str(directory / part.path)) for part in parts)
     return _scalar(connection, f"SELECT count(DISTINCT {quoted(schema.id_columns[0])}) FROM read_parquet([{paths}])")

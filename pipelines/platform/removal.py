@@ -14,7 +14,7 @@ from sqlalchemy import Connection, case, delete, select
 
 from pipelines.registry import store
 from pipelines.registry.store import Resource
-from pipelines.registry.tables import events, outbox, resources
+from pipelines.registry.tables import action_events, events, outbox, records, resources
 from pipelines.repository import GroupRepository
 from pipelines.settings import Settings
 from pipelines.versions import bentos
@@ -106,5 +106,7 @@ def _remove_rows(conn: Connection, resource: Resource, hanging: Iterable[Resourc
         conn.execute(delete(events).where(events.c.group_id == resource.id))
     elif resource.kind == "Dataset" and resource.doc.get("datasetType") == "INTERACTIONS":
         conn.execute(delete(events).where(events.c.group_id == resource.group_id))
+    conn.execute(delete(records).where(records.c.dataset_id.in_(ids)))
+    conn.execute(delete(action_events).where(action_events.c.dataset_id.in_(ids)))
     conn.execute(delete(outbox).where(outbox.c.resource_id.in_(ids)))
     conn.execute(delete(resources).where(resources.c.id.in_(ids)))

@@ -123,6 +123,43 @@ Index(
 )
 Index("events_cutoff", events.c.group_id, events.c.id)
 
+# Streamed items, users and actions: every record that came, the newest of an id counts. `id` is the order of arrival,
+# by which a training records its cut-off and an import which records it is newer than.
+records = Table(
+    "records",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    Column("dataset_id", Text, nullable=False),
+    Column("record_id", Text, nullable=False),
+    # Keys in lowerCamelCase, as sent.
+    Column("properties", JSONB),
+    Column("received_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+Index("records_newest", records.c.dataset_id, records.c.record_id, records.c.id.desc())
+Index("records_cutoff", records.c.dataset_id, records.c.id)
+
+# Streamed action interactions; as `events`, but of the dataset whose trackingId they were sent to.
+action_events = Table(
+    "action_events",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    Column("dataset_id", Text, nullable=False),
+    Column("user_key", Text, nullable=False),
+    Column("user_id", Text),
+    Column("session_id", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    # TAKEN, NOT_TAKEN or VIEWED.
+    Column("event_type", Text, nullable=False),
+    Column("action_id", Text, nullable=False),
+    Column("sent_at", Double, nullable=False),
+    Column("properties", JSONB),
+    Column("recommendation_id", Text),
+    Column("received_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    UniqueConstraint("dataset_id", "event_id", name="action_events_event_id"),
+)
+Index("action_events_cutoff", action_events.c.dataset_id, action_events.c.id)
+Index("action_events_user", action_events.c.dataset_id, action_events.c.user_key)
+
 # What was answered under which recommendationId: implicit impressions, tracing, A/B. Range-partitioned by hour;
 # kept 24 hours by dropping partitions. Written behind the answer: losing the last second in a crash is allowed.
 served = Table(

@@ -33,7 +33,7 @@ def test_an_arn_of_another_kind_is_not_found(personalize, group: Group) -> None:
 
 @pytest.mark.parametrize(
     ("dataset_type", "said"),
-    [("PLANETS", "not a dataset type"), ("Actions", "not available yet"), ("ITEMS", "the schema's name says")],
+    [("PLANETS", "not a dataset type"), ("Actions", "the schema's name says"), ("ITEMS", "the schema's name says")],
 )
 def test_dataset_type_must_be_known_and_fit_the_schema(personalize, group: Group, dataset_type, said) -> None:
     given = {"name": "x", "datasetType": dataset_type, "datasetGroupArn": group.arn, "schemaArn": group.schema}

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from bento.event_rules import camel_case, event_row, property_keys
+from bento.event_rules import event_row, property_keys
 from pipelines.aws.errors import InvalidInput
+from pipelines.datasets.schema import property_name
 
 NOW = 1_800_000_000.0
 SCHEMA = json.dumps(
@@ -43,7 +44,7 @@ def row(properties: Any = None, *, call: dict[str, Any] | None = None, **members
     ],
 )
 def test_a_property_key_is_the_lower_camel_case_of_the_field(field: str, key: str) -> None:
-    assert camel_case(field) == key
+    assert property_name(field) == key
 
 
 def test_members_go_to_their_columns() -> None:

@@ -4,8 +4,9 @@
     parts/<import>.parquet            rows of one import; ids as int32 codes
     dictionary/<column>-<import>.parquet   ids that came new with that import; a code is a position over all segments
 
-A code never changes its meaning: later snapshots of the dataset carry all earlier segments. A full import
-replaces the parts, an incremental one adds a part. Of items and users the newest part wins per id.
+An import carries all earlier segments, so what it adds is all it writes: a full one replaces the parts, an incremental
+one adds a part. Rewriting (pipelines.datasets.rewriting) gives other codes: read codes only with the dictionaries of
+their own snapshot. Of items, users and actions the newest part wins per id.
 """
 
 from __future__ import annotations

@@ -138,11 +138,11 @@ def _write_part(connection: DuckDBPyConnection, schema: Schema, part: Path) -> i
         f"ORDER BY {total_order(schema)}) TO {text(str(part))} {PARQUET}"
     )
     if schema.is_event_log:
-        _drop_equal_neighbours(connection, schema, part)
+        drop_equal_neighbours(connection, schema, part)
     return _scalar(connection, f"SELECT count(*) FROM read_parquet({text(str(part))})")
 
 
-def _drop_equal_neighbours(connection: DuckDBPyConnection, schema: Schema, part: Path) -> None:
+def drop_equal_neighbours(connection: DuckDBPyConnection, schema: Schema, part: Path) -> None:
     """Equal rows stand side by side in a total order; the part is written anew only when there are any."""
     names = ", ".join(quoted(name) for name in schema.names)
     # `before <n>`: with a space, as no field of a schema can be called.

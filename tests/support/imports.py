@@ -77,10 +77,19 @@ class Imported:
 
     def rows(self) -> list[dict[str, Any]]:
         """The snapshot's rows with ids instead of codes."""
-        names = {c: self.snapshot.ids(c).to_pylist() for c in self.snapshot.schema.id_columns}
-        return [
-            {k: names[k][v] if k in names else v for k, v in row.items()} for row in self.snapshot.table().to_pylist()
-        ]
+        return decoded(self.snapshot)
+
+
+def decoded(snapshot: Snapshot) -> list[dict[str, Any]]:
+    """A snapshot's rows with ids instead of codes."""
+    names = {c: snapshot.ids(c).to_pylist() for c in snapshot.schema.id_columns}
+    return [{k: names[k][v] if k in names else v for k, v in row.items()} for row in snapshot.table().to_pylist()]
+
+
+def contents(snapshot: Snapshot) -> dict[str, bytes]:
+    """The bytes of a snapshot's files."""
+    files = [path for path in snapshot.directory.rglob("*") if path.is_file()]
+    return {str(path.relative_to(snapshot.directory)): path.read_bytes() for path in files}
 
 
 def run(
@@ -91,6 +100,7 @@ def run(
     previous: Snapshot | None = None,
     incremental: bool = False,
     schema: Mapping[str, Any] | None = None,
+    after: int = 0,
 ) -> Imported:
     """Import files with these bytes, called 0.csv, 1.csv, …; raises ImportRefused."""
     place = building.Place(folder / name / "work", folder / name / "snapshot", folder / name / "rejects.parquet")
@@ -108,5 +118,6 @@ def run(
         title=name,
         previous=previous,
         incremental=incremental,
+        after=after,
     )
     return Imported(profile, Snapshot.open(place.snapshot), rejects.samples(place.rejects))

@@ -8,15 +8,9 @@ from pathlib import Path
 import pytest
 
 from pipelines.datasets.snapshot import MANIFEST, Snapshot, SnapshotError, write_empty
-from tests.support.imports import NULLABLE_STRING, avro, interactions, run, text
+from tests.support.imports import NULLABLE_STRING, avro, contents, interactions, run, text
 
 ITEM_HEADER = "ITEM_ID,GENRES,PRICE,DESCRIPTION,CREATION_TIMESTAMP"
-
-
-def contents(snapshot: Snapshot) -> dict[str, bytes]:
-    return {
-        str(p.relative_to(snapshot.directory)): p.read_bytes() for p in snapshot.directory.rglob("*") if p.is_file()
-    }
 
 
 def test_the_same_rows_in_any_order_give_the_same_bytes(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from pipelines.control.by_hand import made_in_run
 from pipelines.control.context import Context, Given
 from pipelines.control.creation import check_limit, create, members
 from pipelines.control.unavailable import refuse_unavailable
-from pipelines.datasets.events import newest_record
+from pipelines.datasets.streamed import newest_record
 from pipelines.registry import store
 from pipelines.registry.store import Resource
 from pipelines.settings import Settings

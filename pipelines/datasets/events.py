@@ -40,23 +40,6 @@ _EVENTS = text(
 )
 
 
-def latest_event_id(conn: Connection, group_id: str) -> int:
-    """The number of the group's newest event, 0 when there is none: the cut-off of a training that starts now.
-
-    Numbers are given before a commit, so a smaller one can still be on its way. The lock lets those arrive and holds
-    new events back until the caller's transaction ends: keep it short.
-    """
-    conn.execute(text("LOCK TABLE openpersonalize.events IN SHARE MODE"))
-    query = text("SELECT coalesce(max(id), 0) FROM openpersonalize.events WHERE group_id = :group_id")
-    return int(conn.execute(query, {"group_id": group_id}).scalar_one())
-
-
-def newest_record(conn: Connection, dataset_id: str) -> int:
-    """The number of the newest streamed item, user or action of a dataset, 0 when there is none."""
-    query = text("SELECT coalesce(max(id), 0) FROM openpersonalize.records WHERE dataset_id = :dataset_id")
-    return int(conn.execute(query, {"dataset_id": dataset_id}).scalar_one())
-
-
 def freeze(conn: Connection, group_id: str, cutoff_id: int, schema_columns: Collection[str], directory: Path) -> int:
     """Write `events.parquet` with the group's events up to `cutoff_id` in their order; the number of rows.
 

@@ -52,7 +52,7 @@ def start(conn: Connection, version_id: str) -> Subject:
 
 
 def _freeze(conn: Connection, found: Subject) -> dict[str, Any]:
-    from pipelines.datasets.events import latest_event_id
+    from pipelines.datasets.streamed import newest_event
 
     datasets = [d for d in store.in_group(conn, found.group_id, "Dataset") if not d.is_deleting]
     snapshots = {
@@ -64,7 +64,7 @@ def _freeze(conn: Connection, found: Subject) -> dict[str, Any]:
         raise VersionFailed(
             "The dataset group has no Interactions dataset. Create one, import data into it, then create a new version."
         )
-    cutoff = latest_event_id(conn, found.group_id)
+    cutoff = newest_event(conn, found.group_id)
     if "INTERACTIONS" not in snapshots and not cutoff:
         raise VersionFailed(
             "The Interactions dataset is empty: no import has succeeded and no event was recorded. "

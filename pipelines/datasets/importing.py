@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from pipelines.datasets import building, source
 from pipelines.datasets.errors import ImportRefused
@@ -124,7 +124,7 @@ def commit(settings: Settings, job_id: str) -> None:
         if job is None:
             return
         profile = Profile.load(job.profile)
-        rows = Snapshot.open(job.snapshot).rows
+        snapshot = Snapshot.open(job.snapshot)
         repository = GroupRepository(settings, job.group_id)
         repository.ensure()
         if not repository.has(job.tag):
@@ -132,8 +132,10 @@ def commit(settings: Settings, job_id: str) -> None:
             shutil.rmtree(outgoing, ignore_errors=True)
             # The repository takes what it is given; a retry after a crash needs it once more.
             shutil.copytree(job.snapshot, outgoing, copy_function=_link)
-            repository.commit_snapshot(job.dataset.id, outgoing, job.tag, f"Import {job.resource.name}: {rows} rows")
-        _activate(settings, job, profile, rows)
+            repository.commit_snapshot(
+                job.dataset.id, outgoing, job.tag, f"Import {job.resource.name}: {snapshot.rows} rows"
+            )
+        _activate(settings, job, profile, snapshot.facts(job.tag))
         shutil.rmtree(job.work, ignore_errors=True)
 
 
@@ -221,7 +223,7 @@ def _link(source_path: str, target: str) -> None:
         shutil.copyfile(source_path, target)
 
 
-def _activate(settings: Settings, job: Job, profile: Profile, rows: int) -> None:
+def _activate(settings: Settings, job: Job, profile: Profile, snapshot: dict[str, Any]) -> None:
     """Dataset and job in one transaction, unless the dataset is on its way out."""
     with transaction(settings) as conn:
         dataset = store.get(conn, id=job.dataset.id, lock=True)
@@ -229,7 +231,7 @@ def _activate(settings: Settings, job: Job, profile: Profile, rows: int) -> None
         if dataset is None or dataset.is_deleting or row is None or row.status not in store.UNFINISHED:
             log.info("dataset or job went away meanwhile: the snapshot is not taken over")
             return
-        store.update(conn, dataset.id, internal={"snapshot": {"tag": job.tag, "rows": rows}})
+        store.update(conn, dataset.id, internal={"snapshot": snapshot})
         store.update(
             conn,
             row.id,

@@ -120,6 +120,11 @@ class Snapshot:
     def schema(self) -> Schema:
         return read_schema(self.manifest.avro, self.manifest.dataset_type)
 
+    def facts(self, tag: str) -> dict[str, Any]:
+        """What the registry keeps of it under `tag`: a dataset's internal["snapshot"]."""
+        size = sum((self.directory / part.path).stat().st_size for part in self.files())
+        return {"tag": tag, "rows": self.rows, "parts": len(self.manifest.parts), "bytes": size}
+
     def files(self) -> list[Part]:
         """All parts and dictionary segments."""
         return [*self.manifest.parts, *(part for parts in self.manifest.dictionaries.values() for part in parts)]

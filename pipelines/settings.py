@@ -88,6 +88,11 @@ class Settings:
         return self.home / "imports"
 
     @property
+    def deletions_dir(self) -> Path:
+        """One folder a data deletion job: its report.html and, while it runs, the list of users (0700)."""
+        return self.home / "deletions"
+
+    @property
     def logs_dir(self) -> Path:
         return self.home / "logs"
 

@@ -72,7 +72,7 @@ def read_tags(given: list[dict[str, str]]) -> dict[str, str]:
     return tags
 
 
-def check_limit(context: Context, kind: str, most: int) -> None:
-    """Raise LimitExceeded when more than `most` of a kind are unfinished, the one just made included."""
-    if store.count_unfinished(context.conn, kind) > most:
+def check_limit(context: Context, kind: str, most: int, group: Resource | None = None) -> None:
+    """Raise LimitExceeded when more than `most` of a kind (of a group) are unfinished, the one just made included."""
+    if store.count_unfinished(context.conn, kind, group.id if group else None) > most:
         raise LimitExceeded(f"More than {most} resources with PENDING or IN_PROGRESS status.")

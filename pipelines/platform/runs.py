@@ -20,6 +20,14 @@ from pipelines.registry.tables import outbox, resources
 
 log = logging.getLogger(__name__)
 
+UNCHANGED = "Nothing that was there before has changed. To try again, create"
+ENDINGS = {
+    "DatasetImportJob": f"{UNCHANGED} a new import job.",
+    "DatasetExportJob": "Files that it has written already stay. To try again, create a new export job.",
+    "DataDeletionJob": "What it has deleted stays deleted. To go on, create a new data deletion job with the same users.",
+    "SolutionVersion": f"{UNCHANGED} a new solution version.",
+}
+"""What a person should know when a run has ended without a result, by the kind of what it was for."""
 GRACE = timedelta(seconds=10)
 """A run that was just started may not be visible everywhere yet."""
 BATCH = 50
@@ -63,7 +71,7 @@ def start_runs(conn: Connection, airflow: Airflow, now: datetime) -> Outcome:
 
 
 def settle_runs(conn: Connection, airflow: Airflow, now: datetime) -> Outcome:
-    """Look at every started run whose resource has not ended: without a living run it turns CREATE FAILED."""
+    """Look at every started run whose resource has not ended: without a living run it turns CREATE FAILED or FAILED."""
     settled = 0
     for wish in _wishes(conn, _open().where(outbox.c.started_at.is_not(None))):
         if wish.status not in store.UNFINISHED:
@@ -76,7 +84,7 @@ def settle_runs(conn: Connection, airflow: Airflow, now: datetime) -> Outcome:
             return Outcome(settled, str(error))
         if state in LIVING or (now - wish.started_at < GRACE and state is None):
             continue
-        if state is None and wish.status == store.CREATE_PENDING:
+        if state is None and wish.status in (store.CREATE_PENDING, store.PENDING):
             # Airflow lost it (its tables were emptied) before anything was done: simply start it again.
             _note(conn, wish, started_at=None)
             log.warning("Airflow does not know run %s any more: it is started again", wish.run_id)
@@ -87,14 +95,13 @@ def settle_runs(conn: Connection, airflow: Airflow, now: datetime) -> Outcome:
 
 
 def _verdict(wish: Row[Any], state: str | None) -> str:
-    again = "a new import job" if wish.kind == "DatasetImportJob" else "a new solution version"
     where = f"run {wish.run_id} of DAG {wish.dag_id}"
     what = {
         FAILED: f"Its process was stopped or died before it could say why; {where} in the Airflow UI has its log.",
         SUCCESS: f"The work ended without a result; {where} in the Airflow UI has its log.",
         None: f"Airflow does not know {where} any more: it was deleted.",
     }.get(state, f"{where} is {state}.")
-    return f"{what} Nothing that was there before has changed. To try again, create {again}."
+    return f"{what} {ENDINGS[wish.kind]}"
 
 
 def _open() -> Select[Any]:
@@ -118,10 +125,11 @@ def _settle(conn: Connection, wish: Row[Any], now: datetime) -> None:
 
 
 def _fail(conn: Connection, wish: Row[Any], now: datetime, reason: str) -> None:
-    """CREATE FAILED, unless the run's own last step has ended it in the meantime."""
+    """CREATE FAILED or FAILED, unless the run's own last step has ended it in the meantime."""
     with conn.begin():
         resource = store.get(conn, id=wish.resource_id, lock=True)
         if resource is not None and resource.status in store.UNFINISHED:
-            store.update(conn, resource.id, status=store.CREATE_FAILED, failure_reason=reason)
-            log.warning("%s: CREATE FAILED: %s", resource.arn, reason)
+            status = store.failed_status(resource.kind)
+            store.update(conn, resource.id, status=status, failure_reason=reason)
+            log.warning("%s: %s: %s", resource.arn, status, reason)
         conn.execute(sql_update(outbox).where(outbox.c.id == wish.id).values(settled_at=now))

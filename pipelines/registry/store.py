@@ -46,7 +46,13 @@ CREATE_FAILED = "CREATE FAILED"
 DELETE_PENDING = "DELETE PENDING"
 DELETE_IN_PROGRESS = "DELETE IN_PROGRESS"
 
-UNFINISHED = frozenset({CREATE_PENDING, CREATE_IN_PROGRESS})
+# A data deletion job makes nothing, and says so.
+PENDING = "PENDING"
+IN_PROGRESS = "IN_PROGRESS"
+COMPLETED = "COMPLETED"
+FAILED = "FAILED"
+
+UNFINISHED = frozenset({CREATE_PENDING, CREATE_IN_PROGRESS, PENDING, IN_PROGRESS})
 DELETING = frozenset({DELETE_PENDING, DELETE_IN_PROGRESS})
 
 
@@ -210,11 +216,18 @@ def uses_of_schema(conn: Connection, schema_id: str) -> list[Resource]:
     return _all(conn, select(resources).where(resources.c.schema_id == schema_id))
 
 
-def count_unfinished(conn: Connection, kind: str) -> int:
-    """How many resources of a kind are being made; who counts waits for others who count, until their commit."""
+def count_unfinished(conn: Connection, kind: str, group_id: str | None = None) -> int:
+    """How many resources of a kind are being made, in all or in a group; who counts waits for others who count,
+    until their commit.
+    """
     conn.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"openpersonalize:count:{kind}"))))
     query = select(func.count()).where(resources.c.kind == kind, resources.c.status.in_(UNFINISHED))
-    return conn.execute(query).scalar_one()
+    return conn.execute(query if group_id is None else query.where(resources.c.group_id == group_id)).scalar_one()
+
+
+def failed_status(kind: str) -> str:
+    """What a resource of that kind is called when its work has failed."""
+    return FAILED if kind == "DataDeletionJob" else CREATE_FAILED
 
 
 def tags_of(conn: Connection, id: str) -> dict[str, str]:

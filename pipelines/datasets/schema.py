@@ -20,6 +20,8 @@ TIMESTAMP = "TIMESTAMP"
 CREATION_TIMESTAMP = "CREATION_TIMESTAMP"
 EVENT_TYPE = "EVENT_TYPE"
 EVENT_VALUE = "EVENT_VALUE"
+ARRIVAL = "arrival number"
+"""Beside the fields, int64: which number a streamed row came in with. With a space, as no field can be called."""
 
 ID_COLUMNS: Mapping[DatasetType, tuple[str, ...]] = {
     "INTERACTIONS": (USER_ID, ITEM_ID),
@@ -114,6 +116,20 @@ def read_schema(document: str | Mapping[str, Any], dataset_type: DatasetType) ->
     if missing:
         raise SchemaError(f"the schema of {dataset_type} lacks the required field {', '.join(missing)}")
     return Schema(dataset_type=dataset_type, fields=fields, avro=avro)
+
+
+def smallest_schema(dataset_type: DatasetType) -> Schema:
+    """The required fields only: what stands for a dataset that the group does not have."""
+    avro = {
+        "type": "record",
+        "name": dataset_type.title().replace("_", ""),
+        "namespace": "com.amazonaws.personalize.schema",
+        "fields": [
+            {"name": name, "type": "long" if name == TIMESTAMP else "string"} for name in REQUIRED_COLUMNS[dataset_type]
+        ],
+        "version": "1.0",
+    }
+    return read_schema(avro, dataset_type)
 
 
 def _field(entry: Any) -> Field:

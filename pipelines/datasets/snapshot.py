@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.datasets.schema import ID_COLUMNS, REQUIRED_COLUMNS, TIMESTAMP, DatasetType, Schema, read_schema
+from pipelines.datasets.schema import ID_COLUMNS, TIMESTAMP, DatasetType, Schema, read_schema, smallest_schema
 from pipelines.datasets.values import quoted
 
 if TYPE_CHECKING:
@@ -208,16 +208,8 @@ def total_order(schema: Schema) -> str:
 
 def write_empty(directory: Path, dataset_type: DatasetType) -> None:
     """The snapshot of a dataset that was never imported into: no rows, the required fields."""
-    types = {TIMESTAMP: "long"}
-    avro = {
-        "type": "record",
-        "name": dataset_type.title().replace("_", ""),
-        "namespace": "com.amazonaws.personalize.schema",
-        "fields": [{"name": name, "type": types.get(name, "string")} for name in REQUIRED_COLUMNS[dataset_type]],
-        "version": "1.0",
-    }
     empty = dict.fromkeys(ID_COLUMNS[dataset_type], ())
-    write_manifest(directory, Manifest(dataset_type, avro, 0, (), empty))
+    write_manifest(directory, Manifest(dataset_type, smallest_schema(dataset_type).avro, 0, (), empty))
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:

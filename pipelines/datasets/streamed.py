@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 from sqlalchemy import Connection, text
 
-from pipelines.datasets.schema import Field, Schema, property_name
+from pipelines.datasets.schema import ARRIVAL, Field, Schema, property_name
 from pipelines.datasets.values import quoted
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     from pipelines.registry.store import Resource
 
-ARRIVAL = "arrival number"
-"""Column beside the schema's, int64: the row's id in its table of the registry. With a space, as no field can be called."""
 BATCH_BYTES = 16 << 20
 """Of CSV; a batch is a few times that in memory."""
 

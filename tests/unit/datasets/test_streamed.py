@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from pipelines.datasets import streamed
-from pipelines.datasets.schema import DatasetType, Schema, read_schema
+from pipelines.datasets.schema import ARRIVAL, DatasetType, Schema, read_schema
 from pipelines.registry.database import engine
 from pipelines.registry.store import Resource
 from pipelines.registry.tables import action_events, events, records
@@ -69,7 +69,7 @@ def rows_of(database: Engine, owner: Resource, columns: Schema, cutoff: int, **g
     """Rows without the number of their arrival."""
     with database.connect() as conn:
         table = pa.concat_tables(streamed.tables(conn, owner, columns, cutoff, **given))
-    assert table.column_names == [*columns.names, streamed.ARRIVAL]
+    assert table.column_names == [*columns.names, ARRIVAL]
     return [tuple(row.values())[:-1] for row in table.to_pylist()]
 
 
@@ -203,8 +203,8 @@ def test_a_training_gets_the_newest_record_of_each_id_up_to_the_cutoff(database:
         with database.connect() as conn:
             assert streamed.freeze(conn, owner, columns, 3, tmp_path / name) == 2
     assert pq.read_table(tmp_path / "one").to_pylist() == [
-        {"ITEM_ID": "b", "WHOLE": 1, streamed.ARRIVAL: 2},
-        {"ITEM_ID": "a", "WHOLE": 2, streamed.ARRIVAL: 3},
+        {"ITEM_ID": "b", "WHOLE": 1, ARRIVAL: 2},
+        {"ITEM_ID": "a", "WHOLE": 2, ARRIVAL: 3},
     ]
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 

@@ -2,8 +2,8 @@
 
 A request must not fail because the server was restarted between two requests or is busy, and must not wait for one
 that is gone. So a statement whose connection turns out to be cut is tried again on another (every statement here is
-harmless to repeat), it waits longer while others are being answered, and then the caller gets ServiceUnavailable, which
-AWS's clients retry.
+harmless to repeat), as is one of two that wrote the same events in another order and waited for each other. It waits
+longer while others are being answered, and then the caller gets ServiceUnavailable, which AWS's clients retry.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ class Database:
                 self._answered_at = monotonic()
                 return rows
             except OperationalError as failure:
-                cut = connection is not None and connection.closed
-                if not cut or monotonic() >= deadline:
+                again = (connection is not None and connection.closed) or isinstance(failure, errors.DeadlockDetected)
+                if not again or monotonic() >= deadline:
                     raise _unavailable(failure) from failure
             except _NOT_THERE as failure:
                 raise _unavailable(failure) from failure

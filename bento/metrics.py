@@ -46,6 +46,14 @@ class Metrics:
         self._events = Counter(
             "openpersonalize_events", "Streamed events committed, without repeated ones", registry=registry
         )
+        self._action_events = Counter(
+            "openpersonalize_action_events",
+            "Streamed action interactions committed, without repeated ones",
+            registry=registry,
+        )
+        self._records = Counter(
+            "openpersonalize_records", "Streamed items, users and actions committed", registry=registry
+        )
         self._dropped = Counter(
             "openpersonalize_served_dropped", "Answers that were not recorded in `served`", registry=registry
         )
@@ -70,6 +78,12 @@ class Metrics:
 
     def events(self, count: int) -> None:
         self._events.inc(count)
+
+    def action_events(self, count: int) -> None:
+        self._action_events.inc(count)
+
+    def records(self, count: int) -> None:
+        self._records.inc(count)
 
     def dropped(self, count: int) -> None:
         self._dropped.inc(count)

@@ -4,6 +4,8 @@ Database          a few connections to PostgreSQL
 Campaigns         what is served here, following the registry
 Worker            heartbeat and reports to the registry
 EventLog          PutEvents
+ActionEvents      PutActionInteractions
+Records           PutItems, PutUsers, PutActions
 Histories         users' newest events
 Recommendations   GetRecommendations, GetPersonalizedRanking
 Served            what was answered, written behind
@@ -19,12 +21,14 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from bento import not_yet
+from bento.action_events import ActionEvents
 from bento.campaigns import Campaigns
 from bento.database import Database
 from bento.deployments import Version
 from bento.events import EventLog
 from bento.histories import Histories
 from bento.recommendations import Recommendations
+from bento.records import Records
 from bento.served import Served
 from bento.worker import Worker
 from pipelines.aws.errors import ServiceUnavailable
@@ -54,7 +58,9 @@ class Runtime:
         self._campaigns = Campaigns(self._database, lambda version, stop: load(settings, version, stop))
         self._worker = Worker(self._database, self._campaigns, self._count_campaigns)
         self._served = Served(self._database, self.metrics.dropped)
-        self._events = EventLog(self._database)
+        self._events = EventLog(self._database, self.metrics.events)
+        self._action_events = ActionEvents(self._database, self.metrics.action_events)
+        self._records = Records(self._database, self.metrics.records)
         self._recommendations = Recommendations(Histories(self._database), self._campaigns, self._served)
         self._started = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -104,13 +110,13 @@ class Runtime:
             case "GetPersonalizedRanking":
                 return await self._recommendations.rank(call, request_id, now)
             case "PutEvents":
-                self.metrics.events(await self._events.put(call, now))
+                await self._events.put(call, now)
+            case "PutActionInteractions":
+                await self._action_events.put(call, now)
             case "GetActionRecommendations":
                 await not_yet.recommend_actions(self._campaigns, call)
-            case "PutActionInteractions":
-                await not_yet.put_action_interactions(call)
             case _:
-                await not_yet.put_records(self._database, operation, call)
+                await self._records.put(operation, call)
         return None
 
     def campaign_label(self, arn: str | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -87,6 +88,21 @@ def test_one_bad_event_refuses_the_whole_call(standing: Standing, bad: dict[str,
         ({"eventList": [event("")]}, "ValidationException"),
         ({"eventList": [event("a\x00")]}, "ValidationException"),
         ({"eventList": [event("i", impression=[f"{n}" for n in range(26)])]}, "ValidationException"),
+        ({"eventList": [event("i", impression=[])]}, "ValidationException"),
+        ({"eventList": [event("i", impression=[""])]}, "ValidationException"),
+        ({"eventList": [event("i", recommendationId="x" * 41)]}, "ValidationException"),
+        ({"eventList": [event("i", recommendationId="")]}, "ValidationException"),
+        ({"eventList": [event("i", eventId="x" * 257)]}, "ValidationException"),
+        ({"eventList": [event("i", kind="x" * 257)]}, "ValidationException"),
+        ({"eventList": [event("i" * 257)]}, "ValidationException"),
+        ({"eventList": [event("i", properties="x" * 1025)]}, "ValidationException"),
+        ({"eventList": [event("i", properties="")]}, "ValidationException"),
+        ({"eventList": [event("i", metricAttribution={})]}, "ValidationException"),
+        ({"eventList": [event("i", metricAttribution={"eventAttributionSource": "  "})]}, "ValidationException"),
+        ({"eventList": [event("i", metricAttribution={"eventAttributionSource": "é"})]}, "ValidationException"),
+        ({"eventList": [event("i", metricAttribution={"eventAttributionSource": "x" * 1025})]}, "ValidationException"),
+        ({"sessionId": "x" * 257}, "ValidationException"),
+        ({"userId": ""}, "ValidationException"),
         ({"eventList": "x"}, "SerializationException"),
         ({"eventList": [event("i", eventValue="4")]}, "SerializationException"),
         ({"eventList": [{"eventType": "x", "sentAt": []}]}, "SerializationException"),
@@ -98,6 +114,33 @@ def test_a_call_against_the_model_is_refused(standing: Standing, members: dict[s
     status, headers, _ = post(standing.url, "/events", body)
     assert (status, headers["x-amzn-errortype"]) == (400, code)
     assert standing.shop.query(SELECT.format("item_id"), "model") == []
+
+
+def test_every_member_at_its_largest_is_stored(standing: Standing) -> None:
+    largest = event(
+        "i" * 256,
+        kind="k" * 256,
+        eventId="e" * 256,
+        eventValue=-3.4e38,
+        recommendationId="r" * 40,
+        impression=["m" * 100] * 9 + ["m" * 91],
+        properties='{"numRatings": 1}'.ljust(1024),
+        metricAttribution={"eventAttributionSource": " " * 1023 + "~"},
+    )
+    call = {"trackingId": standing.shop.tracking_id, "userId": "u" * 256, "sessionId": "largest" * 36}
+    standing.events.put_events(**call, eventList=[dict(largest, eventId=f"{n}" * 256) for n in range(10)])
+    assert len(standing.shop.query(SELECT.format("1"), "largest" * 36)) == 10
+
+
+def test_the_index_holds_what_the_rules_let_through(standing: Standing) -> None:
+    def characters(count: int) -> str:  # of four bytes each, as random as may be: nothing to compress
+        return "".join(random.choices([chr(code) for code in range(0x20000, 0x2A000)], k=count))
+
+    call = {"trackingId": standing.shop.tracking_id, "userId": characters(256), "sessionId": "index"}
+    standing.events.put_events(**call, eventList=[event(characters(256), kind=characters(88))])
+    assert len(standing.shop.query(SELECT.format("1"), "index")) == 1
+    refused = refusal(standing.events.put_events, **call, eventList=[event(characters(256), kind=characters(89))])
+    assert refused[:2] == ("InvalidInputException", 400) and "2,400" in refused[2]
 
 
 def test_a_new_tracker_takes_events_at_once_and_a_deleted_one_none(shop: Shop, events: Any) -> None:

@@ -11,7 +11,7 @@ import shutil
 import time
 import urllib.request
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,26 +86,7 @@ class Shop:
                 conn, kind="DatasetGroup", arn=self.arn("DatasetGroup", "shop"), name="shop", status="ACTIVE", doc={}
             )
             self.group_id = group.id
-            schema = store.insert(
-                conn,
-                kind="Schema",
-                arn=self.arn("Schema", "interactions"),
-                name="interactions",
-                status=None,
-                doc={"schema": json.dumps(INTERACTIONS)},
-            )
-            self.dataset_arn = self.arn("Dataset", "shop", "INTERACTIONS")
-            store.insert(
-                conn,
-                kind="Dataset",
-                arn=self.dataset_arn,
-                name="interactions",
-                status="ACTIVE",
-                group_id=group.id,
-                parent_id=group.id,
-                schema_id=schema.id,
-                doc={"datasetGroupArn": group.arn, "datasetType": "INTERACTIONS", "schemaArn": schema.arn},
-            )
+        self.dataset_arn = self.add_dataset("INTERACTIONS", INTERACTIONS)
         self.tracker_id, self.tracking_id = self.add_tracker()
 
     def close(self) -> None:
@@ -113,6 +94,32 @@ class Shop:
 
     def arn(self, kind: str, *parts: str) -> str:
         return arns.build(kind, self.settings.region, self.settings.account_id, *parts)
+
+    def add_dataset(self, dataset_type: str, schema: Mapping[str, Any], **doc: str) -> str:
+        """The ARN of a new ACTIVE dataset; `doc` are further members of its description."""
+        with self.engine.begin() as conn:
+            made = store.insert(
+                conn,
+                kind="Schema",
+                arn=self.arn("Schema", dataset_type.lower()),
+                name=dataset_type.lower(),
+                status=None,
+                doc={"schema": json.dumps(schema)},
+            )
+            group = store.get(conn, id=self.group_id)
+            assert group is not None
+            dataset = store.insert(
+                conn,
+                kind="Dataset",
+                arn=self.arn("Dataset", "shop", dataset_type),
+                name=dataset_type.lower(),
+                status="ACTIVE",
+                group_id=self.group_id,
+                parent_id=self.group_id,
+                schema_id=made.id,
+                doc={"datasetGroupArn": group.arn, "datasetType": dataset_type, "schemaArn": made.arn, **doc},
+            )
+        return dataset.arn
 
     def add_tracker(self) -> tuple[str, str]:
         """(resource id, trackingId) of a new ACTIVE event tracker."""

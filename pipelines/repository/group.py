@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -95,11 +95,25 @@ class GroupRepository:
             shutil.move(source_dir, snapshot)
             tree.record(message, tag, ["add", "--quiet", "snapshot"])
 
-    def materialise(self, tag: str, path_in_repo: str, destination: Path) -> None:
+    def replace_version(self, tag: str, artefact: Path, kept: Sequence[str], job_id: str, message: str) -> None:
+        """Move `tag` to a commit that has nothing but `artefact`, which is moved, and the committed files `kept`.
+
+        Inputs, prepared data and model of before are then nobody's: the next `purge` removes them.
+        """
+        branch = f"rewritten/{tag}"
+        with self.worktree(branch, job_id) as tree:
+            tree.git("checkout", tag, "--", *kept)
+            target = tree.path / "data" / "artefact"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(artefact, target)
+            tree.record(message, tag, ["add", "--quiet", "data/artefact"])
+        self.release(branch, ())
+
+    def materialise(self, tag: str, path_in_repo: str, destination: Path, only: Sequence[str] = ()) -> None:
         """Check a directory (or file) that DVC tracks out of `tag` to `destination`, which must not exist yet.
 
-        From the cache, else from the remote. Files are read-only links into the cache: replace, never change
-        them. Raises RepositoryError when the tag does not have it.
+        Of a directory all, or `only` these entries. From the cache, else from the remote. Files are read-only links
+        into the cache: replace, never change them. Raises RepositoryError when the tag does not have it.
         """
         if destination.exists():
             raise RepositoryError(f"{destination} exists already: nothing is checked out over it")
@@ -112,20 +126,20 @@ class GroupRepository:
                 write_text(scratch / ".dvc" / "config", self.layout.dvc_config(scm=False))
                 write_text(scratch / ".dvc" / "config.local", self.layout.dvc_config_local())
                 write_text(scratch / "content.dvc", dump_yaml({"outs": [{**pointer, "path": "content"}]}))
-                self._check_out(scratch, job_id, everyone)
+                self._check_out(scratch, job_id, everyone, [f"content/{name}" for name in only])
                 destination.parent.mkdir(parents=True, exist_ok=True)
                 shutil.move(scratch / "content", destination)
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
                 shutil.rmtree(self.layout.site(job_id), ignore_errors=True)
 
-    def _check_out(self, scratch: Path, job_id: str, descriptor: int) -> None:
-        env = self._env(job_id)
+    def _check_out(self, scratch: Path, job_id: str, descriptor: int, targets: Sequence[str]) -> None:
+        env, from_cache = self._env(job_id), dvc(["checkout", "--quiet", *targets])
         try:
-            stream(dvc(["checkout", "--quiet"]), cwd=scratch, env=env, on_line=log.debug, descriptors=(descriptor,))
+            stream(from_cache, cwd=scratch, env=env, on_line=log.debug, descriptors=(descriptor,))
         except CommandFailed:
             log.info("not all in the cache: fetching from %s", self.layout.remote_url)
-            stream(dvc(["pull", "--quiet"]), cwd=scratch, env=env, descriptors=(descriptor,))
+            stream(dvc(["pull", "--quiet", *targets]), cwd=scratch, env=env, descriptors=(descriptor,))
 
     # Reading ----------------------------------------------------------------------------------------
 
@@ -136,6 +150,12 @@ class GroupRepository:
     def has(self, tag: str) -> bool:
         """Whether the tag is there, and with it, in the remote, all that it names."""
         return self.layout.git_dir.is_dir() and bool(self._git("for-each-ref", f"refs/tags/{tag}"))
+
+    def tags(self, under: str) -> list[str]:
+        """The tags under `under`, such as `data`, in the order of their names; none when nothing was ever made."""
+        if not self.layout.git_dir.is_dir():
+            return []
+        return self._git("for-each-ref", "--format=%(refname:lstrip=2)", f"refs/tags/{under}").splitlines()
 
     def pointer(self, tag: str, path_in_repo: str) -> dict[str, Any]:
         """DVC's entry (`md5`, `size`, `nfiles`, `hash`) of a tracked path at `tag`; raises RepositoryError."""
@@ -170,6 +190,39 @@ class GroupRepository:
             deletions = "".join(f"delete {name}\n" for name in names.splitlines())
             self._git("update-ref", "--stdin", stdin=deletions.encode())
 
+    def drop(self, tags: Collection[str]) -> None:
+        """Delete these tags; what only they named goes with the next `purge`."""
+        with locked(self.layout.lock("repository")):
+            (self.layout.git_dir / "packed-refs.lock").unlink(missing_ok=True)
+            self._git("update-ref", "--stdin", stdin="".join(f"delete refs/tags/{tag}\n" for tag in tags).encode())
+
+    def release(self, branch: str, tags: Collection[str]) -> None:
+        """Delete a branch unless its newest commit is that of one of `tags`; waits for a job that has the branch.
+
+        The next job on that branch begins it anew from `main`.
+        """
+        with (
+            locked(self.layout.lock(f"branch.{branch}"), waiting_for=f"another job on branch {branch}"),
+            locked(self.layout.lock("repository")),
+        ):
+            head = self._git("for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}")
+            if head and head not in {self._git("rev-parse", f"refs/tags/{tag}^{{commit}}") for tag in tags}:
+                self._git("update-ref", "-d", f"refs/heads/{branch}")
+
+    def purge(self) -> None:
+        """Remove what no branch and no tag names from Git, cache and remote, a bucket too, before it returns.
+
+        Waits for the jobs that run; those that come meanwhile wait for it.
+        """
+        if not self.layout.git_dir.is_dir():
+            return
+        with locked(self.layout.lock("jobs"), waiting_for="the jobs that run in this dataset group"):
+            self._end_dead_jobs()
+            # Stages' results by what they were made from; nothing else names those that go.
+            shutil.rmtree(self.layout.cache / "runs", ignore_errors=True)
+            is_there = "://" in self.layout.remote_url or Path(self.layout.remote_url).is_dir()
+            self._collect_objects([["gc", "--all-branches", "--all-tags", "--force", *["--cloud"] * is_there]])
+
     def collect(self) -> bool:
         """Bound the group's size; False when a job runs, nothing done then.
 
@@ -182,25 +235,29 @@ class GroupRepository:
         with locked_if_free(self.layout.lock("jobs")) as free:
             if not free:
                 return False
-            for name in ("reads", "jobs", "site"):
-                shutil.rmtree(self.layout.root / name, ignore_errors=True)
-            self._git("worktree", "prune", "--expire", "now")
+            self._end_dead_jobs()
             refs = self._git("for-each-ref")
             done = self.layout.root / "collected"
             if not done.exists() or done.read_text() != refs:
-                self._collect_objects()
+                everything = ["gc", "--all-branches", "--all-tags", "--cloud", "--force"]
+                in_folder = "://" not in self.layout.remote_url and Path(self.layout.remote_url).is_dir()
+                self._collect_objects([everything] * in_folder + [["gc", "--all-branches", "--force"]])
                 write_text(done, refs)
             return True
 
-    def _collect_objects(self) -> None:
-        everything = [["gc", "--all-branches", "--all-tags", "--cloud", "--force"]]
-        newest = ["gc", "--all-branches", "--force"]
-        in_folder = "://" not in self.layout.remote_url and Path(self.layout.remote_url).is_dir()
+    def _end_dead_jobs(self) -> None:
+        """Remove what jobs left that were killed; none runs, as the caller holds the lock alone."""
+        for name in ("reads", "jobs", "site"):
+            shutil.rmtree(self.layout.root / name, ignore_errors=True)
+        self._git("worktree", "prune", "--expire", "now")
+
+    def _collect_objects(self, commands: Sequence[Sequence[str]]) -> None:
         tree = self._add("main", "collect", ())
         try:
-            tree.dvc(*(everything if in_folder else []), newest, on_line=log.debug)
+            tree.dvc(*commands, on_line=log.debug)
         finally:
             self._clear("collect")
+        self._git("reflog", "expire", "--expire=now", "--expire-unreachable=now", "--all")
         self._git("gc", "--quiet", "--prune=now")
 
     def delete(self) -> None:

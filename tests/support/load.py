@@ -6,8 +6,11 @@ A signature covers the request and a time, so one signed request may be sent as 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import cast
 from urllib.parse import urlsplit
 
 from botocore.auth import SigV4Auth
@@ -50,3 +53,77 @@ async def _read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     status = int(head.split(b" ", 2)[1])
     fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:] if b": " in line)
     return status, await reader.readexactly(int(fields.get(b"content-length", b"0")))
+
+
+def signed_requests(url: str, path: str, bodies: Iterable[bytes], region: str = "us-east-1") -> list[bytes]:
+    """The same for many bodies, all signed for this second; a twentieth of the time."""
+    now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    scope = f"{now[:8]}/{region}/personalize/aws4_request"
+    key = ("AWS4" + CREDENTIALS.secret_key).encode()
+    for step in scope.split("/"):
+        key = hmac.digest(key, step.encode(), "sha256")
+    host = urlsplit(url).netloc
+    canonical = f"POST\n{path}\n\nhost:{host}\nx-amz-date:{now}\n\nhost;x-amz-date\n"
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nX-Amz-Date: {now}\r\nContent-Type: application/json\r\n"
+        f"Authorization: AWS4-HMAC-SHA256 Credential={CREDENTIALS.access_key}/{scope}, "
+        "SignedHeaders=host;x-amz-date, Signature="
+    )
+    signed = []
+    for body in bodies:
+        digest = hashlib.sha256((canonical + hashlib.sha256(body).hexdigest()).encode()).hexdigest()
+        to_sign = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{digest}"
+        signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
+        signed.append(f"{head}{signature}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+    return signed
+
+
+class Line(asyncio.Protocol):
+    """One connection that sends requests one after another, each when it is due and the last is answered (due at 0: at once).
+
+    Cheaper than streams, so that the load leaves the cores to the server. `done` is set when all are answered, or `stop`
+    is set; `answered` is told when a request was due, so a server that falls behind is seen in every answer.
+    """
+
+    def __init__(self, requests: Iterator[tuple[float, bytes]], answered: Answered, stop: asyncio.Event) -> None:
+        self.done = asyncio.get_running_loop().create_future()
+        self._requests = requests
+        self._answered = answered
+        self._stop = stop
+        self._due = 0.0
+        self._got = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._next()
+
+    def data_received(self, data: bytes) -> None:
+        self._got += data
+        head, found, body = self._got.partition(b"\r\n\r\n")
+        if not found or len(body) < _content_length(head):
+            return
+        self._got = b""
+        self._answered(self._due, time.monotonic(), int(head[9:12]), body)
+        self._next()
+
+    def connection_lost(self, failure: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_exception(failure or ConnectionError("the server closed the connection"))
+
+    def _next(self) -> None:
+        request = None if self._stop.is_set() else next(self._requests, None)
+        if request is None:
+            self.done.set_result(None)
+            self._transport.close()
+            return
+        now = time.monotonic()
+        self._due = request[0] or now
+        if self._due > now:
+            asyncio.get_running_loop().call_later(self._due - now, self._transport.write, request[1])
+        else:
+            self._transport.write(request[1])
+
+
+def _content_length(head: bytes) -> int:
+    at = head.lower().index(b"content-length:") + 15
+    return int(head[at:].split(b"\r\n", 1)[0])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from data_checks.rules import MAX_DUPLICATE_SHARE, Rule, for_any_type
+from data_checks import events
+from data_checks.rules import Rule, share
 
 if TYPE_CHECKING:
     from pipelines.datasets.schema import Schema
@@ -14,18 +15,19 @@ MIN_RETURNING_USERS = 25
 
 
 def rules(schema: Schema) -> list[Rule]:
-    """What interactions of this schema must fulfil; critical rules first."""
-    critical = Rule(
+    """What interactions of this schema must fulfil."""
+    minimum = Rule(
         "minimum rows",
         "rows",
         "critical",
         "An interactions import needs at least 1,000 rows that are good and not equal to each other.",
         minimum=MIN_ROWS,
     )
-    return sorted([critical, *for_any_type(schema), *_advice(schema)], key=lambda rule: rule.severity != "critical")
+    return [minimum, *_training(schema), *events.rules(schema, "item"), _idle()]
 
 
-def _advice(schema: Schema) -> list[Rule]:
+def _training(schema: Schema) -> list[Rule]:
+    """What a training asks for; more may be imported or streamed before it."""
     rules = [
         Rule(
             "returning users",
@@ -42,49 +44,18 @@ def _advice(schema: Schema) -> list[Rule]:
             minimum=0.01,
             is_share=True,
         ),
-        Rule(
-            "more than one moment",
-            "seconds_covered",
-            "warning",
-            "All rows carry the same timestamp, so there is no order to learn from.",
-            minimum=1,
-        ),
-        Rule(
-            "nothing from the future",
-            "future_share",
-            "warning",
-            "Rows are dated more than a day after the import began: is the clock, or the time zone, wrong?",
-            maximum=0,
-            is_share=True,
-        ),
-        Rule(
-            "equal rows",
-            "duplicate_share",
-            "warning",
-            "Rows equal in every field count once; this many suggest that an export ran twice.",
-            maximum=MAX_DUPLICATE_SHARE,
-            is_share=True,
-        ),
         Rule("users", "users", "warning", "A recommender learns little from fewer than 50 users.", minimum=50),
         Rule("items", "items", "warning", "A recommender learns little from fewer than 50 items.", minimum=50),
-        Rule(
-            "busiest user",
-            "top_user_share",
-            "warning",
-            "One user made a large part of the interactions: a bot, a test account, or an id that stands for many?",
-            maximum=0.10,
-            is_share=True,
-        ),
-        Rule(
-            "most popular item",
-            "top_item_share",
-            "warning",
-            "One item drew most of the interactions: is it a placeholder, or a page that everybody passes?",
-            maximum=0.50,
-            is_share=True,
-        ),
     ]
     if "EVENT_TYPE" in schema.names:
-        meaning = "Training refuses data with more than 10 event types."
+        meaning = "Training refuses data with more than 10 event types: merge or leave out some."
         rules.append(Rule("event types", "event_types", "warning", meaning, maximum=10))
     return rules
+
+
+def _idle() -> Rule:
+    meaning = (
+        "Most items of the items dataset have no interaction at all: are the ids written alike, and is the time that the "
+        "interactions cover long enough?"
+    )
+    return share("items without interactions", "idle_item_share", meaning, 0.5)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from data_checks.rules import Rule, for_metadata
+from data_checks import records
 
 if TYPE_CHECKING:
+    from data_checks.rules import Rule
     from pipelines.datasets.schema import Schema
 
 
 def rules(schema: Schema) -> list[Rule]:
-    """What items of this schema must fulfil; critical rules first."""
-    advice = Rule("items", "rows", "warning", "A recommender learns little from fewer than 50 items.", minimum=50)
-    return sorted([*for_metadata(schema), advice], key=lambda rule: rule.severity != "critical")
+    """What items of this schema must fulfil."""
+    return [*records.rules(schema, "items"), records.few("items"), *records.created_later(schema)]

@@ -1,21 +1,18 @@
-"""A rule: bounds on one number of an import's profile, and what it means when it lies outside."""
+"""A rule: bounds on one number of an import's profile, and what it means when it lies outside.
+
+A dataset group can set any rule anew (`openpersonalize checks`): its severity, or its bounds, or both.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from pipelines.datasets.schema import Schema
+from typing import Any, Literal
 
 Severity = Literal["critical", "warning"]
-
-MAX_REJECTED_SHARE = 0.01
-"""More than this share of rejected rows fails an import."""
-MIN_FILLED = 0.70
-MIN_FILLED_TEXT = 0.85
-MAX_CATEGORIES = 30
-MAX_DUPLICATE_SHARE = 0.05
+OFF = "off"
+"""In place of a severity: the rule is not judged."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +28,10 @@ class Rule:
     minimum: float | None = None
     maximum: float | None = None
     is_share: bool = False
+    unit: str = ""
+    """Written behind the number: `days`."""
+    is_overridden: bool = False
+    """Whether the dataset group has set severity or bounds."""
 
     @property
     def bounds(self) -> str:
@@ -47,72 +48,36 @@ class Rule:
         if self.is_share:
             percent = 100 * value
             return f"{percent:.0f} %" if percent == round(percent) else f"{percent:.3g} %"
-        return f"{value:,.0f}" if value == round(value) else f"{value:,.3g}"
+        number = f"{value:,.0f}" if value == round(value) else f"{value:,.3g}"
+        return f"{number} {self.unit}".rstrip()
 
 
-def for_any_type(schema: Schema) -> list[Rule]:
-    """Rules that hold for every dataset type."""
-    rules = [
-        Rule(
-            "rejected rows",
-            "rejected_share",
-            "critical",
-            "Too many rows could not be read. Mend the rows that are listed, or leave them out, and import again.",
-            maximum=MAX_REJECTED_SHARE,
-            is_share=True,
-        ),
-        Rule(
-            "no rejected rows",
-            "rejected",
-            "warning",
-            "Some rows were left out; rejects.parquet lists each with file, line, column and reason.",
-            maximum=0,
-        ),
-    ]
-    if any(field.categorical for field in schema.fields):
-        rules.append(
-            Rule(
-                "categorical values of at most 1,000 characters",
-                "too_long_categories",
-                "critical",
-                "Shorten the values, or make the field textual.",
-                maximum=0,
-            )
-        )
-    return rules + [_filled(field.name, textual=field.textual) for field in schema.metadata if field.nullable]
+def share(name: str, number: str, meaning: str, maximum: float) -> Rule:
+    """A warning when a share is above `maximum`."""
+    return Rule(name, number, "warning", meaning, maximum=maximum, is_share=True)
 
 
-def _filled(column: str, *, textual: bool) -> Rule:
-    least = MIN_FILLED_TEXT if textual else MIN_FILLED
-    meaning = (
-        "A text column this empty is not used in training."
-        if textual
-        else "A column this empty teaches little; fill it, or leave it out of the schema."
+def none(name: str, number: str, meaning: str) -> Rule:
+    """A warning when there is any of something."""
+    return Rule(name, number, "warning", meaning, maximum=0)
+
+
+def overridden(rules: Iterable[Rule], overrides: Mapping[str, Mapping[str, Any]]) -> list[Rule]:
+    """The rules as a dataset group has set them: {rule name: {"severity", "minimum"?, "maximum"?}}; those off are left out.
+
+    Bounds that an override names take the place of both of the rule's own.
+    """
+    return [found for rule in rules if (found := _override(rule, overrides.get(rule.name))) is not None]
+
+
+def _override(rule: Rule, override: Mapping[str, Any] | None) -> Rule | None:
+    if override is None:
+        return rule
+    if override["severity"] == OFF:
+        return None
+    bounds = (rule.minimum, rule.maximum)
+    if "minimum" in override or "maximum" in override:
+        bounds = (override.get("minimum"), override.get("maximum"))
+    return dataclasses.replace(
+        rule, severity=override["severity"], minimum=bounds[0], maximum=bounds[1], is_overridden=True
     )
-    return Rule(f"{column} is filled", f"filled:{column}", "warning", meaning, minimum=least, is_share=True)
-
-
-def for_metadata(schema: Schema) -> list[Rule]:
-    """Rules that items and users share."""
-    rules = [
-        Rule("minimum rows", "rows", "critical", "The files hold no usable row.", minimum=1),
-        Rule(
-            "each id once",
-            "duplicates",
-            "warning",
-            "Several rows had the same id; only the last of each, in the order of the files, was kept.",
-            maximum=0,
-        ),
-    ]
-    for field in schema.fields:
-        if field.categorical:
-            rules.append(
-                Rule(
-                    f"categories of {field.name}",
-                    f"categories:{field.name}",
-                    "warning",
-                    "So many categories are fine in filters, but hard to learn from.",
-                    maximum=MAX_CATEGORIES,
-                )
-            )
-    return rules + for_any_type(schema)

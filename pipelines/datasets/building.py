@@ -7,13 +7,13 @@ through here; nothing in it knows the registry.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipelines.datasets import reading, rejects, writing
-from pipelines.datasets.profile import Profile, measure
+from pipelines.datasets.profile import Profile, Summary, Surroundings, measure
 from pipelines.datasets.scan import scan_all
 from pipelines.datasets.schema import Schema
 from pipelines.datasets.snapshot import Snapshot
@@ -21,6 +21,8 @@ from pipelines.datasets.source import SourceFile
 from pipelines.disk import require_disk
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from data_checks.judge import Verdict
 
 # Beside the CSV itself: what DuckDB may spill, the new part, its copies in DVC's cache and remote.
@@ -51,12 +53,15 @@ def build(
     incremental: bool = False,
     as_of: float | None = None,
     after: int = 0,
+    known: Mapping[str, pa.Array] | None = None,
+    before: Summary | None = None,
 ) -> Profile:
     """Read `files`, write the snapshot that follows `previous`, and profile what came in.
 
-    `name` names the new files, `title` is what the report is called; `as_of` is the moment (epoch seconds) after which
-    a timestamp lies in the future; `after` as in snapshot.Part. Raises ImportRefused when the files can't be read as a whole.
+    `name` names the new files, `title` is what the report is called; `after` as in snapshot.Part; `as_of`, `known` and
+    `before` as in profile.Surroundings. Raises ImportRefused when the files can't be read as a whole.
     """
+    around = Surroundings(known or {}, previous, before, incremental, as_of)
     mended = place.work / "mended"
     mended.mkdir(parents=True, exist_ok=True)
     require_disk(place.work, DISK_FACTOR * sum(file.size for file in files))
@@ -67,19 +72,28 @@ def build(
         written = writing.write(
             connection, schema, previous, incremental=incremental, name=name, directory=place.snapshot, after=after
         )
-        return measure(connection, schema, read, written, name=title, as_of=as_of)
+        return measure(connection, schema, read, written, name=title, around=around)
     finally:
         connection.close()
         shutil.rmtree(mended, ignore_errors=True)
         shutil.rmtree(place.work / "spill", ignore_errors=True)
 
 
-def check(profile: Profile, schema: Schema, report: Path, rejects_path: Path | None = None) -> Verdict:
-    """Judge a profile with Great Expectations and write the report; imports GX (six CPU seconds)."""
+def check(
+    profile: Profile,
+    schema: Schema,
+    report: Path,
+    rejects_path: Path | None = None,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Verdict:
+    """Judge a profile with Great Expectations and write the report; imports GX (five CPU seconds).
+
+    `overrides`: how the dataset group has set rules, see data_checks.rules.
+    """
     from data_checks.judge import judge, rules_for
     from data_checks.report import render
 
-    verdict = judge(profile.row, rules_for(schema))
+    verdict = judge(profile.row, rules_for(schema, overrides or {}))
     samples = rejects.samples(rejects_path) if rejects_path is not None and rejects_path.is_file() else []
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text(render(profile, verdict, samples), encoding="utf-8")
@@ -88,7 +102,11 @@ def check(profile: Profile, schema: Schema, report: Path, rejects_path: Path | N
 
 def reason(profile: Profile, verdict: Verdict) -> str:
     """Why the import fails, with rule, count, bound and the first bad lines: the job's failureReason."""
-    parts = [f"{outcome}. {outcome.rule.meaning}" for outcome in verdict.failures]
+    parts = []
+    for outcome in verdict.failures:
+        parts.append(f"{outcome}. {outcome.rule.meaning}")
+        if outcome.rule.number in profile.examples:
+            parts.append(f"First: {'; '.join(profile.examples[outcome.rule.number][:3])}.")
     row = profile.row
     if row["rejected"]:
         parts.append(f"{row['rejected']:,} of {row['records']:,} rows were rejected:")

@@ -13,21 +13,25 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pipelines.datasets import building, source
 from pipelines.datasets.errors import ImportRefused
-from pipelines.datasets.profile import Profile
+from pipelines.datasets.known import known_ids
+from pipelines.datasets.profile import Profile, Summary
 from pipelines.datasets.schema import DatasetType, Schema, read_schema
 from pipelines.datasets.snapshot import Snapshot
 from pipelines.registry import store
 from pipelines.registry.database import transaction
 from pipelines.repository.group import GroupRepository
 from pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +44,8 @@ class Job:
     dataset: store.Resource
     schema: Schema
     folder: Path
+    overrides: Mapping[str, Mapping[str, Any]]
+    """How the dataset group has set rules, see data_checks.rules."""
 
     @property
     def work(self) -> Path:
@@ -100,6 +106,8 @@ def load(settings: Settings, job_id: str) -> None:
             incremental=job.incremental,
             as_of=job.resource.created_at.timestamp(),
             after=job.resource.internal.get("after", 0),
+            known=_known(settings, job),
+            before=_before(job),
         )
         profile.save(job.profile)
         shutil.rmtree(job.work / "source")
@@ -111,7 +119,7 @@ def check(settings: Settings, job_id: str) -> None:
         if job is None:
             return
         profile = Profile.load(job.profile)
-        verdict = building.check(profile, job.schema, job.report, job.rejects)
+        verdict = building.check(profile, job.schema, job.report, job.rejects, job.overrides)
         for outcome in verdict.outcomes:
             log.info("%s %s", "ok     " if outcome.passed else outcome.rule.severity, outcome)
         if not verdict.passed:
@@ -193,11 +201,13 @@ def _find(settings: Settings, job_id: str, status: str | None = None) -> Job | N
         if dataset is None or dataset.is_deleting or dataset.schema_id is None:
             return None
         schema = store.get(conn, id=dataset.schema_id)
+        group = store.get(conn, id=dataset.group_id)
         if status is not None:
             store.update(conn, job_id, status=status)
-    assert schema is not None, "a dataset's schema can't be deleted before it"
+    assert schema is not None and group is not None, "a dataset's schema and group can't be deleted before it"
     kind = cast(DatasetType, dataset.doc["datasetType"])
-    return Job(resource, dataset, read_schema(schema.doc["schema"], kind), settings.imports_dir / job_id)
+    overrides = group.internal.get("checks", {})
+    return Job(resource, dataset, read_schema(schema.doc["schema"], kind), settings.imports_dir / job_id, overrides)
 
 
 def _previous(settings: Settings, job: Job) -> Snapshot | None:
@@ -216,6 +226,17 @@ def _previous(settings: Settings, job: Job) -> Snapshot | None:
     return previous
 
 
+def _known(settings: Settings, job: Job) -> Mapping[str, pa.Array]:
+    """Ids of the group's items, users and actions, for events to be held against."""
+    return known_ids(settings, job.group_id, job.schema, job.work / "known") if job.schema.is_event_log else {}
+
+
+def _before(job: Job) -> Summary | None:
+    """The dataset's last import."""
+    found = job.dataset.internal.get("profile")
+    return Summary.read(found) if found is not None else None
+
+
 def _link(source_path: str, target: str) -> None:
     try:
         os.link(source_path, target)
@@ -231,7 +252,7 @@ def _activate(settings: Settings, job: Job, profile: Profile, snapshot: dict[str
         if dataset is None or dataset.is_deleting or row is None or row.status not in store.UNFINISHED:
             log.info("dataset or job went away meanwhile: the snapshot is not taken over")
             return
-        store.update(conn, dataset.id, internal={"snapshot": snapshot})
+        store.update(conn, dataset.id, internal={"snapshot": snapshot, "profile": asdict(profile.summary)})
         store.update(
             conn,
             row.id,

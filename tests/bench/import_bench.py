@@ -78,7 +78,7 @@ def steps(path: Path, folder: Path) -> dict[str, float]:
     written, writing_ = timed(
         lambda: writing.write(connection, schema, None, incremental=False, name="bench", directory=folder / "snapshot")
     )
-    profile, profiling = timed(lambda: measure(connection, schema, read, written, name="bench", as_of=None))
+    profile, profiling = timed(lambda: measure(connection, schema, read, written, name="bench"))
     connection.close()
     _, judging = timed(lambda: building.check(profile, schema, folder / "report.html"))
     return {

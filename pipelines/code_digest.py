@@ -13,6 +13,7 @@ SOURCES = (
     "recipes",
     "evaluation",
     "serving",
+    "datasets/joining.py",
     "datasets/sequences.py",
     "datasets/snapshot.py",
     "stages.py",

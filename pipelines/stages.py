@@ -54,10 +54,8 @@ class StageFailed(ValueError):
 
 def import_example(params: Mapping[str, Any]) -> None:
     """Root only: fetch the example data set and make the snapshots that an import would."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from pipelines.datasets import example, movielens
+    from pipelines.datasets import example, movielens, streamed
+    from pipelines.datasets.schema import read_schema
     from pipelines.settings import Settings
 
     wanted = params["dataset"]
@@ -76,13 +74,9 @@ def import_example(params: Mapping[str, Any]) -> None:
         directory.mkdir()
         for kind, profile in profiles.items():
             profile.save(directory / f"{kind.lower()}.json")
-    with replacing(INPUTS / "events") as directory:
-        directory.mkdir()
-        strings = [(name, pa.string()) for name in ("USER_ID", "ITEM_ID")]
-        schema = pa.schema(
-            [*strings, ("TIMESTAMP", pa.int64()), ("EVENT_TYPE", pa.string()), ("EVENT_VALUE", pa.float64())]
-        )
-        pq.write_table(schema.empty_table(), directory / "events.parquet")
+    with replacing(INPUTS / "streamed") as directory:
+        for kind in DATASET_TYPES:
+            streamed.write_empty(read_schema(movielens.SCHEMAS[kind], kind), directory / f"{kind.lower()}.parquet")
 
 
 def validate_example(_params: Mapping[str, Any]) -> None:
@@ -99,15 +93,15 @@ def validate_example(_params: Mapping[str, Any]) -> None:
 
 
 def prepare(params: Mapping[str, Any]) -> None:
-    """Imported and streamed interactions -> sequences."""
+    """Imported and streamed data -> sequences."""
     from pipelines.recipes import preparing
 
     solution = params["solution"]
     wanted = preparing.EventFilter(solution["event_type"], solution["event_value_threshold"])
-    imported, streamed, items = preparing.read_inputs(INPUTS)
-    log.info("%d imported interactions, %d streamed events", len(imported.users), len(streamed.users))
+    interactions, items = preparing.read_inputs(INPUTS)
+    log.info("%d different interactions, %d items in the Items dataset", len(interactions), len(items))
     try:
-        data = preparing.prepare(imported, streamed, items, wanted)
+        data = preparing.prepare(interactions, items, wanted)
     except preparing.NotEnoughData as error:
         raise StageFailed(str(error)) from error
     with replacing(PREPARED) as directory:

@@ -1,8 +1,8 @@
-"""From a frozen input to training data: imported interactions and streamed events become one set of sequences.
+"""From a frozen input to training data: interactions, imported and streamed, become one set of sequences.
 
-Both kinds of rows go through one rule: the solution's event type and value filter, then rows equal in user, item,
-time, type and value are one, then the minimums of spec/datasets.md section 7. Items and users are those that are
-left, numbered from 0 in the order in which they first came in.
+Which rows there are is settled before (pipelines.datasets.joining); here come the solution's event type and value filter and
+the minimums of spec/datasets.md section 7. Items and users are those that are left, numbered from 0 in the order in
+which they first came in. 25 million interactions take 14 CPU seconds and 2.6 GiB.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.datasets.schema import ARRIVAL
 from pipelines.datasets.sequences import Sequences, make_sequences
 from pipelines.serving.ids import IdTable, read_ids, write_ids
 
@@ -27,6 +28,8 @@ MIN_USERS = 25
 MIN_RETURNING_SHARE = 0.01
 """Of the users, with at least two interactions (spec/resources.md section 6)."""
 MAX_EVENT_TYPES = 10
+COLUMNS = ("USER_ID", "ITEM_ID", "TIMESTAMP", "EVENT_TYPE", "EVENT_VALUE", ARRIVAL)
+"""Of Interactions, as far as the recipes use them."""
 
 
 class NotEnoughData(ValueError):
@@ -57,71 +60,59 @@ class TrainingData:
         return len(self.item_ids)
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Interactions from one source, column by column; ids are strings of `ids`, by code."""
+def prepare(interactions: pa.Table, items_dataset: set[str], wanted: EventFilter) -> TrainingData:
+    """Filter, number, order; raises NotEnoughData.
 
-    users: NDArray[np.int64]
-    items: NDArray[np.int64]
-    times: NDArray[np.int64]
-    types: NDArray[np.int64]
-    """Codes into `type_names`; -1: null."""
-    values: NDArray[np.float64]
-    """NaN: null."""
-    user_ids: pa.Array
-    item_ids: pa.Array
-    type_names: list[str]
-
-
-def prepare(imported: Rows, streamed: Rows, items_dataset: set[str], wanted: EventFilter) -> TrainingData:
-    """Join, filter, order; raises NotEnoughData. `items_dataset`: ids in the Items dataset."""
-    rows = _joined(imported, streamed)
-    if len(rows.type_names) > MAX_EVENT_TYPES:
-        raise NotEnoughData(
-            f"Create failed. Dataset has {len(rows.type_names)} distinct event types; at most {MAX_EVENT_TYPES} can be "
-            "trained on."
-        )
-    arrivals = np.concatenate([np.zeros(len(imported.users), np.int64), np.arange(1, len(streamed.users) + 1)])
-    kept = _first_of_equal(rows, np.flatnonzero(_wanted(rows, wanted)))
-    _check_minimums(rows.users[kept], wanted)
-    users, user_codes = np.unique(rows.users[kept], return_inverse=True)
-    items, item_codes = np.unique(rows.items[kept], return_inverse=True)
+    `interactions` as `read_inputs` gives them; `items_dataset`: ids in the Items dataset.
+    """
+    item_ids, user_ids = _dictionary(interactions["ITEM_ID"]), _dictionary(interactions["USER_ID"])
+    items = _codes(interactions["ITEM_ID"])
+    catalogue = items_dataset.union(item_ids.take(_numbered(items, len(item_ids))[0]).to_pylist())
+    kept = _wanted(interactions, wanted)
+    users, user_codes = _numbered(_codes(interactions["USER_ID"])[kept], len(user_ids))
+    _check_minimums(user_codes, wanted)
+    taken, item_codes = _numbered(items[kept], len(item_ids))
+    times, arrivals = (interactions[name].to_numpy()[kept] for name in ("TIMESTAMP", ARRIVAL))
     return TrainingData(
-        make_sequences(user_codes, item_codes, rows.times[kept], arrivals[kept], len(users)),
-        rows.item_ids.take(items).to_pylist(),
-        rows.user_ids.take(users).to_pylist(),
-        len(items_dataset.union(rows.item_ids.take(np.unique(rows.items)).to_pylist())),
+        make_sequences(user_codes, item_codes, times, arrivals, len(users)),
+        item_ids.take(taken).to_pylist(),
+        user_ids.take(users).to_pylist(),
+        len(catalogue),
     )
 
 
-def _wanted(rows: Rows, wanted: EventFilter) -> NDArray[np.bool_]:
-    mask = np.ones(len(rows.users), bool)
+def _wanted(interactions: pa.Table, wanted: EventFilter) -> NDArray[np.bool_]:
+    """Which rows the solution trains on; raises NotEnoughData when there are too many event types to train at all."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    mask = np.ones(len(interactions), bool)
+    types = (
+        interactions["EVENT_TYPE"] if "EVENT_TYPE" in interactions.column_names else pa.chunked_array([], pa.string())
+    )
+    distinct = len(pc.unique(types).drop_null())
+    if distinct > MAX_EVENT_TYPES:
+        raise NotEnoughData(
+            f"Create failed. Dataset has {distinct} distinct event types; at most {MAX_EVENT_TYPES} can be trained on."
+        )
     if wanted.event_type is not None:
-        names = rows.type_names
-        mask &= rows.types == (names.index(wanted.event_type) if wanted.event_type in names else len(names))
+        mask &= _true(pc.equal(types, wanted.event_type)) if distinct else False
     if wanted.value_threshold is not None:
-        mask &= rows.values >= wanted.value_threshold
+        has_value = "EVENT_VALUE" in interactions.column_names
+        mask &= _true(pc.greater_equal(interactions["EVENT_VALUE"], wanted.value_threshold)) if has_value else False
     return mask
 
 
-def _first_of_equal(rows: Rows, kept: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Of rows that agree in user, item, time, type and value the first one, in the order of `kept`."""
-    values = np.nan_to_num(rows.values[kept], nan=-np.inf)
-    columns = [rows.users[kept], rows.items[kept], rows.times[kept], rows.types[kept], values]
-    order = np.lexsort([np.arange(len(kept)), *columns])
-    same = np.ones(max(len(kept) - 1, 0), bool)
-    for column in columns:
-        same &= column[order][1:] == column[order][:-1]
-    first = np.ones(len(kept), bool)
-    first[order[1:][same]] = False
-    return kept[first]
+def _true(answers: pa.ChunkedArray) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = answers.fill_null(False).to_numpy()
+    return found
 
 
-def _check_minimums(users: NDArray[np.int64], wanted: EventFilter) -> None:
+def _check_minimums(users: NDArray[np.int32], wanted: EventFilter) -> None:
     if len(users) < MIN_INTERACTIONS:
         after = "" if wanted.event_type is None else f" after filtering by event type: {wanted.event_type}"
         raise NotEnoughData(f"Dataset has fewer than {MIN_INTERACTIONS} interactions{after}")
-    counts = np.unique(users, return_counts=True)[1]
+    counts = np.bincount(users)
     returning = int((counts >= 2).sum())
     if returning < MIN_USERS:
         raise NotEnoughData(
@@ -134,89 +125,42 @@ def _check_minimums(users: NDArray[np.int64], wanted: EventFilter) -> None:
         )
 
 
-def _joined(first: Rows, second: Rows) -> Rows:
+def _numbered(codes: NDArray[np.int32], size: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """The codes in use, and each of `codes` as its place among them: np.unique without sorting."""
+    used = np.zeros(size, bool)
+    used[codes] = True
+    places = np.cumsum(used, dtype=np.int32) - 1
+    return np.flatnonzero(used), places[codes]
+
+
+def _dictionary(column: pa.ChunkedArray) -> pa.Array:
     import pyarrow as pa
 
-    user_ids, users = _one_dictionary(first.user_ids, second.user_ids)
-    item_ids, items = _one_dictionary(first.item_ids, second.item_ids)
-    type_names, types = _one_dictionary(
-        pa.array(first.type_names, pa.string()), pa.array(second.type_names, pa.string())
-    )
-    return Rows(
-        np.concatenate([first.users, users[second.users]]),
-        np.concatenate([first.items, items[second.items]]),
-        np.concatenate([first.times, second.times]),
-        np.concatenate([first.types, np.where(second.types < 0, -1, np.append(types, -1)[second.types])]),
-        np.concatenate([first.values, second.values]),
-        user_ids,
-        item_ids,
-        type_names.to_pylist(),
-    )
+    return column.chunk(0).dictionary if column.num_chunks else pa.array([], pa.string())
 
 
-def _one_dictionary(first: pa.Array, second: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
-    """`first` with the new ids of `second` behind it, and each of `second`'s codes in it."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    new = second.filter(pc.invert(pc.is_in(second, value_set=first)))
-    both = pa.concat_arrays([first, new])
-    return both, pc.index_in(second, value_set=both).to_numpy(zero_copy_only=False).astype(np.int64)
+def _codes(column: pa.ChunkedArray) -> NDArray[np.int32]:
+    """(rows,) int32 into the dictionary that all chunks share."""
+    chunks = [chunk.indices.to_numpy(zero_copy_only=False) for chunk in column.chunks]
+    return np.concatenate(chunks) if chunks else np.zeros(0, np.int32)
 
 
-# Reading the frozen input -------------------------------------------------------------------------------------------
+def read_inputs(inputs: Path) -> tuple[pa.Table, set[str]]:
+    """The interactions that count and the ids of the Items dataset, from `data/inputs`.
 
-
-def read_inputs(inputs: Path) -> tuple[Rows, Rows, set[str]]:
-    """Imported rows, streamed rows and the ids of the Items dataset from `data/inputs`."""
+    USER_ID and ITEM_ID are dictionary-encoded; EVENT_TYPE and EVENT_VALUE are there if the schema has them.
+    """
     import pyarrow.parquet as pq
 
+    from pipelines.datasets.joining import joined
     from pipelines.datasets.snapshot import Snapshot
 
-    interactions, items = Snapshot.open(inputs / "interactions"), Snapshot.open(inputs / "items")
-    imported = _empty_rows()
-    if interactions.rows:
-        user_ids, item_ids = interactions.ids("USER_ID"), interactions.ids("ITEM_ID")
-        imported = _rows(interactions.table(), user_ids, item_ids)
-    events = inputs / "events" / "events.parquet"
-    streamed = _string_rows(pq.read_table(events)) if events.exists() else _empty_rows()
-    known = items.ids("ITEM_ID").take(items.table(["ITEM_ID"])["ITEM_ID"]).to_pylist() if items.rows else []
-    return imported, streamed, set(known)
-
-
-def _rows(table: pa.Table, user_ids: pa.Array, item_ids: pa.Array) -> Rows:
-    """Rows of a table whose id columns are codes into `user_ids` and `item_ids`."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    types = np.full(len(table), -1)
-    type_names: list[str] = []
-    if "EVENT_TYPE" in table.column_names:
-        encoded = pc.dictionary_encode(table["EVENT_TYPE"].cast(pa.string()).combine_chunks())
-        types = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-        type_names = encoded.dictionary.to_pylist()
-    values = np.full(len(table), np.nan)
-    if "EVENT_VALUE" in table.column_names:
-        values = table["EVENT_VALUE"].cast(pa.float64()).fill_null(np.nan).to_numpy()
-    users, items, times = (table[name].to_numpy().astype(np.int64) for name in ("USER_ID", "ITEM_ID", "TIMESTAMP"))
-    return Rows(users, items, times, types, values, user_ids, item_ids, type_names)
-
-
-def _string_rows(table: pa.Table) -> Rows:
-    """Rows of a table whose id columns are strings."""
-    ids: dict[str, Any] = {}
-    for name in ("USER_ID", "ITEM_ID"):
-        encoded = table[name].combine_chunks().dictionary_encode()
-        ids[name] = encoded.dictionary
-        table = table.set_column(table.column_names.index(name), name, encoded.indices)
-    return _rows(table, ids["USER_ID"], ids["ITEM_ID"])
-
-
-def _empty_rows() -> Rows:
-    import pyarrow as pa
-
-    none, ids = np.zeros(0, np.int64), pa.array([], pa.string())
-    return Rows(none, none, none, none, np.zeros(0), ids, ids, [])
+    streamed = pq.read_table(inputs / "streamed" / "interactions.parquet")
+    used = [name for name in COLUMNS if name in streamed.column_names]
+    interactions = joined(Snapshot.open(inputs / "interactions"), streamed, used)
+    put = pq.read_table(inputs / "streamed" / "items.parquet")
+    items = joined(Snapshot.open(inputs / "items"), put, ["ITEM_ID"])
+    return interactions, set(items["ITEM_ID"].to_pylist())
 
 
 # Prepared data on disk ----------------------------------------------------------------------------------------------

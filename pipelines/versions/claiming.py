@@ -21,7 +21,7 @@ STARTABLE = store.UNFINISHED | {store.CREATE_FAILED}
 
 
 def claim(settings: Settings, version_id: str) -> None:
-    """CREATE IN_PROGRESS, with the snapshots and the newest event recorded; a retry keeps what was recorded.
+    """CREATE IN_PROGRESS, with the snapshots and the newest streamed rows recorded; a retry keeps what was recorded.
 
     Raises VersionFailed when there is nothing to train from, VersionGone when the version has ended.
     """
@@ -52,7 +52,7 @@ def start(conn: Connection, version_id: str) -> Subject:
 
 
 def _freeze(conn: Connection, found: Subject) -> dict[str, Any]:
-    from pipelines.datasets.streamed import newest_event
+    from pipelines.datasets.streamed import newest_event, newest_record
 
     datasets = [d for d in store.in_group(conn, found.group_id, "Dataset") if not d.is_deleting]
     snapshots = {
@@ -70,4 +70,7 @@ def _freeze(conn: Connection, found: Subject) -> dict[str, Any]:
             "The Interactions dataset is empty: no import has succeeded and no event was recorded. "
             "Import interactions, then create a new version."
         )
-    return {"snapshots": snapshots, "event_cutoff": cutoff}
+    records = {
+        d.doc["datasetType"]: newest_record(conn, d.id) for d in datasets if d.doc["datasetType"] in ("ITEMS", "USERS")
+    }
+    return {"snapshots": snapshots, "event_cutoff": cutoff, "record_cutoffs": records}

@@ -1,8 +1,7 @@
-"""Lay a version's frozen inputs out in its worktree: pointers to snapshots, and the streamed events."""
+"""Lay a version's frozen inputs out in its worktree: pointers to snapshots, and what was streamed."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from pipelines.datasets.schema import DatasetType
+from pipelines.datasets.schema import DatasetType, Schema, read_schema, smallest_schema
 from pipelines.registry import store
+from pipelines.registry.store import Resource
 from pipelines.repository import GroupRepository, Worktree
 from pipelines.repository.worktree import dump_yaml, write_text
 
@@ -35,11 +35,11 @@ class Inputs:
 def lay_out(
     conn: Connection, repository: GroupRepository, tree: Worktree, group_id: str, frozen: Mapping[str, Any]
 ) -> Inputs:
-    """Write pointers, empty snapshots and events for what `claim` recorded in the version's `internal`."""
-    from pipelines.datasets import events, snapshot
+    """Write pointers, empty snapshots and streamed rows for what `claim` recorded in the version's `internal`."""
+    from pipelines.datasets import snapshot
 
     fetched, added = [], []
-    names = [*(kind.lower() for kind in DATASET_TYPES), "events"]
+    names = [*(kind.lower() for kind in DATASET_TYPES), "streamed"]
     write_text(tree.path / INPUTS / ".gitignore", "".join(f"/{name}\n" for name in names))
     for kind in DATASET_TYPES:
         target = INPUTS / kind.lower()
@@ -52,21 +52,29 @@ def lay_out(
             entry = {"outs": [{**pointer, "path": target.name}]}
             write_text(tree.path / f"{target}.dvc", dump_yaml(entry))
             fetched.append(f"{target}.dvc")
-    streamed = tree.path / INPUTS / "events"
-    streamed.mkdir(parents=True)
-    events.freeze(conn, group_id, frozen["event_cutoff"], interaction_columns(conn, group_id), streamed)
-    added.append(str(INPUTS / "events"))
+    _freeze_streamed(conn, group_id, frozen, tree.path / INPUTS / "streamed")
+    added.append(str(INPUTS / "streamed"))
     return Inputs(fetched, added)
 
 
-def interaction_columns(conn: Connection, group_id: str) -> list[str]:
-    """Column names of the group's Interactions schema; empty when that dataset is gone."""
-    for dataset in store.in_group(conn, group_id, "Dataset"):
-        if dataset.doc["datasetType"] == "INTERACTIONS" and dataset.schema_id is not None:
-            schema = store.get(conn, id=dataset.schema_id)
-            assert schema is not None
-            return [field["name"] for field in json.loads(schema.doc["schema"])["fields"]]
-    return []
+def _freeze_streamed(conn: Connection, group_id: str, frozen: Mapping[str, Any], directory: Path) -> None:
+    """One file a dataset type, empty when the group lacks the dataset."""
+    from pipelines.datasets import streamed
+
+    datasets = {one.doc["datasetType"]: one for one in store.in_group(conn, group_id, "Dataset")}
+    cutoffs = {"INTERACTIONS": frozen["event_cutoff"], **frozen["record_cutoffs"]}
+    for kind in DATASET_TYPES:
+        dataset, path = datasets.get(kind), directory / f"{kind.lower()}.parquet"
+        schema = _schema(conn, dataset, kind)
+        if dataset is None:
+            streamed.write_empty(schema, path)
+        else:
+            streamed.freeze(conn, dataset, schema, cutoffs.get(kind, 0), path)
+
+
+def _schema(conn: Connection, dataset: Resource | None, kind: DatasetType) -> Schema:
+    schema = store.get(conn, id=dataset.schema_id) if dataset is not None and dataset.schema_id is not None else None
+    return smallest_schema(kind) if schema is None else read_schema(schema.doc["schema"], kind)
 
 
 def input_bytes(repository: GroupRepository, frozen: Mapping[str, Any]) -> int:

@@ -27,13 +27,16 @@ NDCG = "normalized_discounted_cumulative_gain_at_25"
 
 def movielens() -> TrainingData:
     """MovieLens-100K as the stages prepare it."""
-    from pipelines.datasets import example, movielens, snapshot
+    from pipelines.datasets import example, movielens, snapshot, streamed
+    from pipelines.datasets.schema import read_schema
 
     with tempfile.TemporaryDirectory() as folder:
         found = movielens.fetch(Path("var/data/movielens-100k"))
         for kind in ("INTERACTIONS", "ITEMS"):
             csv = found.directory / movielens.FILES[kind]
             example.build_snapshot(csv, movielens.SCHEMAS[kind], kind, Path(folder) / kind.lower())
+            schema = read_schema(movielens.SCHEMAS[kind], kind)
+            streamed.write_empty(schema, Path(folder) / "streamed" / f"{kind.lower()}.parquet")
         snapshot.write_empty(Path(folder) / "users", "USERS")
         return prepare(*read_inputs(Path(folder)), EventFilter())
 

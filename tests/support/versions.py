@@ -87,7 +87,7 @@ TINY = textwrap.dedent(
     stages:
       prepare:
         cmd: {prepare}
-        deps: [data/inputs/interactions, data/inputs/items, data/inputs/users, data/inputs/events]
+        deps: [data/inputs/interactions, data/inputs/items, data/inputs/users, data/inputs/streamed]
         params: [solution]
         outs: [data/prepared]
       package:

@@ -17,10 +17,13 @@ import yaml
 
 from pipelines import code_digest, stages, stages_definition
 from pipelines.datasets import snapshot
+from pipelines.datasets.schema import ARRIVAL, smallest_schema
+from pipelines.datasets.streamed import write_empty
 from pipelines.serving.artefact import Artefact
 from pipelines.serving.recommender import Recommender
 
 ROOT = Path(__file__).parents[2]
+EVENTS = stages.INPUTS / "streamed" / "interactions.parquet"
 
 
 def params(**solution: Any) -> dict[str, Any]:
@@ -43,7 +46,8 @@ def streamed(users: int = 120, each: int = 30) -> pa.Table:
             "ITEM_ID": [f"i{n}" for n in item],
             "TIMESTAMP": np.tile(1_600_000_000 + 60 * np.arange(each), users),
             "EVENT_TYPE": ["watch"] * (users * each),
-            "EVENT_VALUE": pa.nulls(users * each, pa.float64()),
+            "EVENT_VALUE": pa.nulls(users * each, pa.float32()),
+            ARRIVAL: np.arange(1, users * each + 1),
         }
     )
 
@@ -54,8 +58,8 @@ def worktree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for kind in stages.DATASET_TYPES:
         snapshot.write_empty(stages.INPUTS / kind.lower(), kind)
-    (stages.INPUTS / "events").mkdir()
-    pq.write_table(streamed(), stages.INPUTS / "events" / "events.parquet")
+        write_empty(smallest_schema(kind), stages.INPUTS / "streamed" / f"{kind.lower()}.parquet")
+    pq.write_table(streamed(), EVENTS)
     return tmp_path
 
 
@@ -87,7 +91,7 @@ def test_a_version_is_made_and_answers(worktree: Path) -> None:
 
 
 def test_the_same_inputs_and_parameters_give_the_same_bytes(worktree: Path) -> None:
-    pq.write_table(streamed(40, 30), stages.INPUTS / "events" / "events.parquet")
+    pq.write_table(streamed(40, 30), EVENTS)
     make_version(params())
     first = files(Path("data"))
     make_version(params())
@@ -100,7 +104,7 @@ def test_outputs_are_new_files_never_written_in_place(worktree: Path) -> None:
     cached = worktree / "cached"
     os.link(summary, cached)
     before = cached.read_bytes()
-    pq.write_table(streamed(60, 30), stages.INPUTS / "events" / "events.parquet")
+    pq.write_table(streamed(60, 30), EVENTS)
     stages.prepare(params())
     assert cached.read_bytes() == before != summary.read_bytes()
 
@@ -181,7 +185,13 @@ def test_the_digest_changes_with_a_source_file(tmp_path: Path, monkeypatch: pyte
     for name in ("recipes", "evaluation", "serving", "datasets"):
         (package / name).mkdir(parents=True)
         (package / name / "module.py").write_text("A = 1\n")
-    for name in ("datasets/sequences.py", "datasets/snapshot.py", "stages.py", "stages_definition.py"):
+    for name in (
+        "datasets/joining.py",
+        "datasets/sequences.py",
+        "datasets/snapshot.py",
+        "stages.py",
+        "stages_definition.py",
+    ):
         (package / name).write_text("")
     monkeypatch.setattr(code_digest, "__file__", str(package / "code_digest.py"))
     before = code_digest.code_digest()

@@ -1,21 +1,24 @@
-"""Imported and streamed rows become training data by one rule; too little data fails with AWS's words."""
+"""Interactions become training data; too little data fails with AWS's words."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from pipelines.datasets.schema import ARRIVAL
+from pipelines.datasets.snapshot import write_empty
 from pipelines.recipes.preparing import (
     EventFilter,
     NotEnoughData,
-    Rows,
     TrainingData,
     prepare,
+    read_inputs,
     read_prepared,
     write_prepared,
 )
@@ -23,18 +26,20 @@ from pipelines.recipes.preparing import (
 ALL = EventFilter()
 
 
-def rows(events: list[tuple[str, str, int, str | None, float | None]]) -> Rows:
-    """Rows from (user, item, time, type, value)."""
+def rows(imported: list[Any], streamed: Sequence[Any] = ()) -> pa.Table:
+    """Interactions as `read_inputs` gives them, from (user, item, time, type, value)."""
+    events = [*imported, *streamed]
     columns: list[Any] = list(zip(*events, strict=True)) or [[], [], [], [], []]
-    users, items = pa.array(columns[0], pa.string()), pa.array(columns[1], pa.string())
-    encoded = [array.dictionary_encode() for array in (users, items, pa.array(columns[3], pa.string()))]
-    codes = [array.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64) for array in encoded]
-    values = np.array([np.nan if value is None else value for value in columns[4]], float)
-    times = np.array(columns[2], np.int64)
-    return Rows(
-        codes[0], codes[1], times, codes[2], values, encoded[0].dictionary, encoded[1].dictionary,
-        encoded[2].dictionary.to_pylist(),
-    )  # fmt: skip
+    return pa.table(
+        {
+            "USER_ID": pa.array(columns[0], pa.string()).dictionary_encode(),
+            "ITEM_ID": pa.array(columns[1], pa.string()).dictionary_encode(),
+            "TIMESTAMP": pa.array(columns[2], pa.int64()),
+            "EVENT_TYPE": pa.array(columns[3], pa.string()),
+            "EVENT_VALUE": pa.array(columns[4], pa.float32()),
+            ARRIVAL: pa.array([*[0] * len(imported), *range(1, len(streamed) + 1)], pa.int64()),
+        }
+    )
 
 
 def enough(users: int = 50, each: int = 20, event_type: str | None = "watch") -> list[Any]:
@@ -48,35 +53,19 @@ def names(data: TrainingData, user: str) -> list[str]:
 
 
 def test_a_streamed_event_joins_the_imported_history() -> None:
-    data = prepare(rows(enough()), rows([("u3", "brand-new", 5000, "click", None)]), set(), ALL)
+    data = prepare(rows(enough(), [("u3", "brand-new", 5000, "click", None)]), set(), ALL)
     assert names(data, "u3")[-1] == "brand-new"
     assert data.item_ids[-1] == "brand-new"
 
 
 def test_streamed_events_alone_can_be_trained_on() -> None:
-    assert len(prepare(rows([]), rows(enough()), set(), ALL).sequences.items) == 1000
-
-
-def test_a_streamed_event_that_was_imported_too_counts_once() -> None:
-    data = prepare(rows(enough()), rows([enough()[0]]), set(), ALL)
-    assert len(data.sequences.items) == 1000
-
-
-def test_rows_that_differ_in_value_only_are_two() -> None:
-    user, item, at, kind, _ = enough()[0]
-    data = prepare(rows([*enough(), (user, item, at, kind, 99.0), (user, item, at, kind, None)]), rows([]), set(), ALL)
-    assert len(data.sequences.items) == 1002
-
-
-def test_rows_without_value_are_equal_too() -> None:
-    twice = [("u0", "x", 1, "watch", None)] * 2
-    assert len(prepare(rows([*enough(), *twice]), rows([]), set(), ALL).sequences.items) == 1001
+    assert len(prepare(rows([], enough()), set(), ALL).sequences.items) == 1000
 
 
 def test_999_unique_interactions_are_too_few() -> None:
     events = enough()[:999]
     with pytest.raises(NotEnoughData, match=r"^Dataset has fewer than 1000 interactions$"):
-        prepare(rows([*events, events[0]]), rows([]), set(), ALL)
+        prepare(rows(events), set(), ALL)
 
 
 def test_the_minimum_counts_what_the_event_type_leaves() -> None:
@@ -84,13 +73,13 @@ def test_the_minimum_counts_what_the_event_type_leaves() -> None:
     with pytest.raises(
         NotEnoughData, match=r"^Dataset has fewer than 1000 interactions after filtering by event type: watch$"
     ):
-        prepare(rows(events), rows([]), set(), EventFilter("watch"))
+        prepare(rows(events), set(), EventFilter("watch"))
 
 
 def test_24_users_with_two_interactions_are_too_few() -> None:
     events = [*enough(24, 50), *[(f"single{n}", "i1", 5, "watch", 1.0) for n in range(40)]]
     with pytest.raises(NotEnoughData) as error:
-        prepare(rows(events), rows([]), set(), ALL)
+        prepare(rows(events), set(), ALL)
     assert str(error.value) == "Create failed. Dataset has fewer than 25 users with at least 2 interactions each."
 
 
@@ -98,20 +87,18 @@ def test_24_users_with_two_interactions_are_too_few() -> None:
 def test_one_user_in_a_hundred_must_come_back(visitors: int, trained: bool) -> None:
     events = [*enough(25, 40), *[(f"single{n}", "i1", 5, "watch", 1.0) for n in range(visitors)]]
     with nullcontext() if trained else pytest.raises(NotEnoughData, match="25 of the 2501 users"):
-        prepare(rows(events), rows([]), set(), ALL)
+        prepare(rows(events), set(), ALL)
 
 
 def test_the_event_type_filters_imported_and_streamed_rows() -> None:
     clicks = [(f"u{n}", "clicked", 9000, "click", None) for n in range(50)]
-    data = prepare(
-        rows([*enough(), *clicks]), rows([("u1", "streamed", 9001, "click", None)]), set(), EventFilter("watch")
-    )
+    data = prepare(rows([*enough(), *clicks], [("u1", "streamed", 9001, "click", None)]), set(), EventFilter("watch"))
     assert {"clicked", "streamed"}.isdisjoint(data.item_ids)
 
 
 def test_values_under_the_threshold_and_missing_ones_are_left_out() -> None:
     events = [*enough(60, 50), *[(f"u{n}", "unrated", 7, "watch", None) for n in range(50)]]
-    data = prepare(rows(events), rows([]), set(), EventFilter(value_threshold=3.0))
+    data = prepare(rows(events), set(), EventFilter(value_threshold=3.0))
     assert len(data.sequences.items) == 60 * 20
     assert "unrated" not in data.item_ids
 
@@ -119,19 +106,36 @@ def test_values_under_the_threshold_and_missing_ones_are_left_out() -> None:
 def test_eleven_event_types_are_too_many() -> None:
     events = [(user, item, at, f"type{n % 11}", value) for n, (user, item, at, _, value) in enumerate(enough())]
     with pytest.raises(NotEnoughData, match="11 distinct event types"):
-        prepare(rows(events), rows([]), set(), ALL)
+        prepare(rows(events), set(), ALL)
 
 
 def test_the_catalogue_counts_items_of_both_datasets_once() -> None:
-    assert prepare(rows(enough()), rows([]), {"i1", "i2", "only-in-items"}, ALL).catalogue_size == 31
+    assert prepare(rows(enough()), {"i1", "i2", "only-in-items"}, ALL).catalogue_size == 31
+
+
+def test_the_frozen_inputs_are_read_as_one(tmp_path: Path) -> None:
+    for kind in ("INTERACTIONS", "ITEMS"):
+        write_empty(tmp_path / kind.lower(), kind)  # type: ignore[arg-type]
+    (tmp_path / "streamed").mkdir()
+    events = rows([], [("u", "i", 1, "watch", None), ("u", "i", 1, "watch", None)])
+    plain = events.set_column(0, "USER_ID", events["USER_ID"].cast(pa.string()))
+    plain = plain.set_column(1, "ITEM_ID", events["ITEM_ID"].cast(pa.string())).drop_columns("EVENT_VALUE")
+    pq.write_table(plain, tmp_path / "streamed" / "interactions.parquet")
+    items = pa.table({"ITEM_ID": ["put", "put"], ARRIVAL: pa.array([1, 2], pa.int64())})
+    pq.write_table(items, tmp_path / "streamed" / "items.parquet")
+    interactions, known = read_inputs(tmp_path)
+    assert interactions.to_pylist() == [
+        {"USER_ID": "u", "ITEM_ID": "i", "TIMESTAMP": 1, "EVENT_TYPE": "watch", ARRIVAL: 1}
+    ]
+    assert known == {"put"}
 
 
 def test_rows_without_event_type_train_when_no_type_is_asked_for() -> None:
-    assert len(prepare(rows(enough(event_type=None)), rows([]), set(), ALL).sequences.items) == 1000
+    assert len(prepare(rows(enough(event_type=None)), set(), ALL).sequences.items) == 1000
 
 
 def test_prepared_data_comes_back_and_is_the_same_bytes_each_time(tmp_path: Path) -> None:
-    data = prepare(rows(enough()), rows([("ü", "商品", 1, None, None)]), set(), ALL)
+    data = prepare(rows(enough(), [("ü", "商品", 1, None, None)]), set(), ALL)
     write_prepared(data, tmp_path / "a")
     write_prepared(data, tmp_path / "b")
     again = read_prepared(tmp_path / "a")

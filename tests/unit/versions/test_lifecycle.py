@@ -9,11 +9,13 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import Connection, insert, select
 
+from pipelines.datasets.schema import ARRIVAL
 from pipelines.registry import store
-from pipelines.registry.tables import events, outbox
+from pipelines.registry.tables import events, outbox, records
 from pipelines.serving.artefact import Artefact
 from pipelines.serving.local import model_directory
 from pipelines.settings import Settings
@@ -64,10 +66,8 @@ def test_a_version_from_claim_to_a_campaign_that_follows(
     assert look(conn, version.id).internal["tag"] == tag
     params = repository.show(tag, "params.yaml").decode()
     assert "recipe: aws-user-personalization" in params and "hidden_dimension:" in params and "digest:" in params
-    repository.materialise(tag, "data/inputs/events", tmp_path / "events")
-    import pyarrow.parquet as pq
-
-    assert pq.read_table(tmp_path / "events" / "events.parquet").num_rows == 1
+    repository.materialise(tag, "data/inputs/streamed", tmp_path / "streamed")
+    assert pq.read_table(tmp_path / "streamed" / "interactions.parquet").num_rows == 1
     assert list(repository.layout.job(version.id).parent.iterdir()) == []
     assert look(conn, version.id).status == store.CREATE_IN_PROGRESS
 
@@ -187,12 +187,24 @@ def test_streamed_events_alone_are_laid_out_beside_empty_snapshots(
         add_dataset(conn, group)
         solution = add_solution(conn, group)
     add_event(conn, group.id, 1)
+    with conn.begin():
+        items = add_dataset(conn, group, "ITEMS")
+        for _ in range(2):
+            conn.execute(insert(records).values(dataset_id=items.id, record_id="i"))
     version = new_version(conn, solution, "00000001")
     claim(settings, version.id)
+    with conn.begin():
+        conn.execute(insert(records).values(dataset_id=items.id, record_id="later"))
     reproduce(settings, version.id)
-    repository = World(settings, group, solution).repository
-    repository.materialise(f"sv/{solution.id}/{version.id}", "data/inputs/items", tmp_path / "items")
+    repository, tag = World(settings, group, solution).repository, f"sv/{solution.id}/{version.id}"
+    repository.materialise(tag, "data/inputs/items", tmp_path / "items")
     assert json.loads((tmp_path / "items" / "manifest.json").read_text())["rows"] == 0
+    repository.materialise(tag, "data/inputs/streamed", tmp_path / "streamed")
+    rows = {
+        kind: pq.read_table(tmp_path / "streamed" / f"{kind}.parquet") for kind in ("items", "interactions", "users")
+    }
+    assert rows["items"].select(["ITEM_ID", ARRIVAL]).to_pylist() == [{"ITEM_ID": "i", ARRIVAL: 2}]
+    assert (rows["interactions"].num_rows, rows["users"].num_rows) == (1, 0)
 
 
 def test_a_version_whose_solution_is_deleted_ends(

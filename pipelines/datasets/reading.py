@@ -1,27 +1,29 @@
-"""CSV files into one typed table, every bad row into the rejects, and not a line lost on the way.
+"""CSV and Parquet files into one typed table, every bad row into the rejects, and not a row lost on the way.
 
-DuckDB splits the files into cells; the rules of pipelines.datasets.values judge the cells. What the reader could
-not split it lists itself. Afterwards each file's lines are counted up: rows kept, rows rejected, blank lines
-and line breaks inside quoted values must give exactly the physical lines, or the import is refused: an unclosed
-quote makes the reader drop rows without a word (notes: measured).
+DuckDB splits the files into cells (pipelines.datasets.splitting, .parquet); the rules of pipelines.datasets.values
+judge the cells, whatever file they come from. Rows kept and rows rejected are all rows of the files, or the import is
+refused.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.datasets import rejects
+from pipelines.datasets import parquet, rejects, splitting
+from pipelines.datasets.cells import Cells
 from pipelines.datasets.errors import ImportRefused
-from pipelines.datasets.records import Records, walk
-from pipelines.datasets.scan import MENDED, Scan
+from pipelines.datasets.parquet import ParquetScan
+from pipelines.datasets.scan import Scan
 from pipelines.datasets.schema import Schema
-from pipelines.datasets.values import any_fault, faults, quoted, raw_name, text, typed
+from pipelines.datasets.splitting import Lost
+from pipelines.datasets.values import any_fault, faults, quoted, raw_name, typed
 from pipelines.progress import Progress
 
 if TYPE_CHECKING:
@@ -31,7 +33,6 @@ log = logging.getLogger(__name__)
 
 MEMORY_LIMIT = "2GB"
 THREADS = 2
-MAX_LINE = 2_097_152
 STAGED = "staged"
 """The good rows, typed, in the columns of the schema, and ORDINAL."""
 # With a space, as no field of a schema can be called; quoted.
@@ -71,7 +72,7 @@ def open_database(directory: Path) -> DuckDBPyConnection:
     return connection
 
 
-def read(connection: DuckDBPyConnection, scans: Sequence[Scan], schema: Schema, target: Path) -> Reading:
+def read(connection: DuckDBPyConnection, scans: Sequence[Scan | ParquetScan], schema: Schema, target: Path) -> Reading:
     """Fill table STAGED from the files and write the rejects to `target`; raises ImportRefused."""
     columns = [_columns(scan, schema) for scan in scans]
     _create_staged(connection, schema)
@@ -84,7 +85,7 @@ def read(connection: DuckDBPyConnection, scans: Sequence[Scan], schema: Schema, 
             kept += good
             progress.advance(in_file)
     if records == 0:
-        raise ImportRefused(f"{_names(scans)} {'has' if len(scans) == 1 else 'have'} a header line but no data rows")
+        raise ImportRefused(f"{_names(scans)} {'has' if len(scans) == 1 else 'have'} {_no_rows(scans)}")
     rejected = rejects.count(connection)
     if kept + rejected != records:
         raise AssertionError(f"{kept} kept + {rejected} rejected rows are not the {records} rows of the files")
@@ -93,27 +94,35 @@ def read(connection: DuckDBPyConnection, scans: Sequence[Scan], schema: Schema, 
     return Reading(records, kept, rejected, rejects.count_too_long_categories(connection), target)
 
 
-def _names(scans: Sequence[Scan]) -> str:
+def _names(scans: Sequence[Scan | ParquetScan]) -> str:
     return scans[0].name if len(scans) == 1 else f"{scans[0].name} and {len(scans) - 1} more file(s)"
 
 
-def _columns(scan: Scan, schema: Schema) -> list[str]:
+def _no_rows(scans: Sequence[Scan | ParquetScan]) -> str:
+    return "a header line but no data rows" if any(isinstance(scan, Scan) for scan in scans) else "no rows"
+
+
+def _columns(scan: Scan | ParquetScan, schema: Schema) -> list[str]:
     """What each column of the file is called while reading: raw_<position in the schema>, or skip_<n>."""
     wanted = {name.upper(): position for position, name in enumerate(schema.names)}
     given = [column.upper() for column in scan.header]
     missing = [name for name in schema.names if name.upper() not in given]
     if missing:
         raise ImportRefused(
-            f"Input CSV is missing the following columns:[{', '.join(missing)}]. {scan.name} line 1 names "
+            f"Input CSV is missing the following columns:[{', '.join(missing)}]. {_names_columns(scan)} "
             f"{', '.join(scan.header)}{_delimiter_hint(scan)}"
         )
     twice = sorted({column for column in given if column in wanted and given.count(column) > 1})
     if twice:
-        raise ImportRefused(f"{scan.name} line 1 names column {', '.join(twice)} twice")
+        raise ImportRefused(f"{_names_columns(scan)} column {', '.join(twice)} twice")
     return [raw_name(wanted[column]) if column in wanted else f"skip_{n}" for n, column in enumerate(given)]
 
 
-def _delimiter_hint(scan: Scan) -> str:
+def _names_columns(scan: Scan | ParquetScan) -> str:
+    return f"{scan.name} names" if isinstance(scan, ParquetScan) else f"{scan.name} line 1 names"
+
+
+def _delimiter_hint(scan: Scan | ParquetScan) -> str:
     for delimiter, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
         if any(delimiter in column for column in scan.header):
             return f": the file seems to be separated by {word}, but must be by commas"
@@ -127,103 +136,42 @@ def _create_staged(connection: DuckDBPyConnection, schema: Schema) -> None:
     )
 
 
-def _source(scan: Scan, columns: Sequence[str]) -> str:
-    struct = ", ".join(f"{text(name)}: 'VARCHAR'" for name in columns)
-    return (
-        f"read_csv({text(str(scan.path))}, columns = {{{struct}}}, auto_detect = false, header = false, skip = 1, "
-        f"delim = ',', quote = '\"', escape = {text(scan.escape)}, max_line_size = {MAX_LINE}, "
-        f"store_rejects = true, rejects_table = 'reader_errors', rejects_scan = 'reader_scans', rejects_limit = 0)"
-    )
+def _cells(scan: Scan | ParquetScan, columns: Sequence[str]) -> Cells:
+    return parquet.cells(scan, columns) if isinstance(scan, ParquetScan) else splitting.cells(scan, columns)
 
 
 def _read_file(
-    connection: DuckDBPyConnection, scan: Scan, columns: Sequence[str], schema: Schema, before: int
+    connection: DuckDBPyConnection, scan: Scan | ParquetScan, columns: Sequence[str], schema: Schema, before: int
 ) -> tuple[int, int]:
     """Rows of the file, and how many of them are good."""
-    found = faults(schema, line_breaks=scan.quotes or _is_mended(scan))
-    source = _source(scan, columns)
-    # The number of line breaks inside the row's values: each is a physical line without a row of its own.
-    breaks = _line_breaks(columns) if scan.quotes else "0"
-    connection.execute("DROP TABLE IF EXISTS reader_errors")
-    connection.execute("DROP TABLE IF EXISTS reader_scans")
-    ordinal = "0" if schema.is_event_log else f"{before} + row_number() OVER ()"
-    cells = ", ".join(typed(field, raw_name(position)) for position, field in enumerate(schema.fields))
-    connection.execute(
-        f"INSERT INTO {STAGED} SELECT {cells}, {ordinal}, {any_fault(schema, found)}, {breaks}, {scan.number} FROM {source}"
-    )
-    counted = connection.execute(
-        f"SELECT count(*), count(*) FILTER ({BAD}), COALESCE(sum({BREAKS}), 0) FROM {STAGED} WHERE {FILE} = {scan.number}"
-    ).fetchone()
-    accepted, wrong, broken = (int(value) for value in counted or (0, 0, 0))
-    refused_lines = _refused_lines(connection, scan)
-    extra = _account(scan, accepted + broken, refused_lines)
+    cells = _cells(scan, columns)
+    found = faults(schema, control=cells.control)
+    with parquet.readable(scan.name) if isinstance(scan, ParquetScan) else nullcontext():
+        accepted, wrong, broken = _stage(connection, cells, schema, any_fault(schema, found), before)
+    lost = _lost(connection, scan, accepted + broken)
     if wrong:
-        rejects.add_values(connection, scan, source, breaks, found, any_fault(schema, found), extra)
+        rejects.add_values(connection, cells, found, any_fault(schema, found), lost.all)
         connection.execute(f"DELETE FROM {STAGED} WHERE {BAD}")
-    if len(refused_lines):
-        rejects.add_structure(connection, scan, refused_lines, columns, schema)
-    return accepted + len(refused_lines), accepted - wrong
+    if len(lost.refused):
+        rejects.add_structure(connection, cells, lost.refused, columns, schema)
+    return accepted + len(lost.refused), accepted - wrong
 
 
-def _line_breaks(columns: Sequence[str]) -> str:
-    terms = (f"COALESCE(strlen({name}) - strlen(replace({name}, chr(10), '')), 0)" for name in columns)
-    return " + ".join(terms)
-
-
-def _is_mended(scan: Scan) -> bool:
-    return scan.path.name.endswith(MENDED)
-
-
-def _refused_lines(connection: DuckDBPyConnection, scan: Scan) -> np.ndarray:
-    """0-based physical first lines, header included, of the records that the reader could not split."""
-    rows = connection.execute("SELECT DISTINCT line_byte_position FROM reader_errors ORDER BY 1").fetchnumpy()
-    positions = np.asarray(rows["line_byte_position"], dtype=np.int64)
-    return lines_at(scan.path, positions)
-
-
-def lines_at(path: Path, positions: np.ndarray) -> np.ndarray:
-    """0-based physical lines in which the bytes at the sorted `positions` lie."""
-    lines = np.empty(len(positions), dtype=np.int64)
-    if not len(positions):
-        return lines
-    done = counted = offset = 0
-    with path.open("rb") as stream:
-        while done < len(positions) and (chunk := stream.read(4 << 20)):
-            ends = np.flatnonzero(np.frombuffer(chunk, dtype=np.uint8) == 10) + offset
-            until = int(np.searchsorted(positions, offset + len(chunk), side="left"))
-            lines[done:until] = counted + np.searchsorted(ends, positions[done:until], side="left")
-            done, counted, offset = until, counted + len(ends), offset + len(chunk)
-    return lines
-
-
-def _account(scan: Scan, accepted: int, refused: np.ndarray) -> np.ndarray:
-    """Check that every physical line is accounted for; 0-based lines, header included, that hold no accepted row."""
-    blank, taken = scan.blank_lines, refused
-    if scan.quotes and (len(blank) or len(refused) or accepted != scan.data_lines):
-        records = walk(scan.path, scan.escape)
-        _check_closed(scan, records)
-        blank = np.array(records.blank_lines, dtype=np.int64)
-        taken = np.array([n for first in refused.tolist() for n in range(first, first + records.spans.get(first, 1))])
-    extra = np.sort(np.concatenate([blank, taken]).astype(np.int64))
-    missing = scan.data_lines - accepted - len(extra)
-    if missing:
-        raise ImportRefused(
-            f"{scan.name}: {abs(missing):,} of {scan.data_lines:,} lines could not be accounted for"
-            f'{_first(refused)}; look for a quote (") that is not closed, or export the file again'
-        )
-    return extra
-
-
-def _first(refused: np.ndarray) -> str:
-    return f"; reading went wrong first at line {refused[0] + 1}" if len(refused) else ""
-
-
-def _check_closed(scan: Scan, records: Records) -> None:
-    quote = records.unclosed
-    if quote is None:
-        return
-    until = f"swallowed everything up to line {quote.until}" if quote.until else "swallowed the rest of the file"
-    raise ImportRefused(
-        f'{scan.name} line {quote.line}: a quote (") is opened and not closed; it {until}. Close it, or write a '
-        f'quote inside a quoted value as \\" or ""'
+def _stage(connection: DuckDBPyConnection, cells: Cells, schema: Schema, bad: str, before: int) -> tuple[int, int, int]:
+    """Add the file's rows to STAGED; how many came, how many of those are wrong, line breaks inside all their values."""
+    splitting.forget(connection)
+    ordinal = "0" if schema.is_event_log else f"{before} + row_number() OVER ()"
+    columns = ", ".join(typed(schema, field, raw_name(position)) for position, field in enumerate(schema.fields))
+    connection.execute(
+        f"INSERT INTO {STAGED} SELECT {columns}, {ordinal}, {bad}, {cells.breaks}, {cells.number} FROM {cells.source}"
     )
+    [(accepted, wrong, broken)] = connection.execute(
+        f"SELECT count(*), count(*) FILTER ({BAD}), COALESCE(sum({BREAKS}), 0) FROM {STAGED} WHERE {FILE} = {cells.number}"
+    ).fetchall()
+    return int(accepted), int(wrong), int(broken)
+
+
+def _lost(connection: DuckDBPyConnection, scan: Scan | ParquetScan, accepted: int) -> Lost:
+    if isinstance(scan, ParquetScan):
+        return Lost(np.empty(0, dtype=np.int64), parquet.account(scan, accepted))
+    return splitting.lost(connection, scan, accepted)

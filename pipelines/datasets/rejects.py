@@ -1,6 +1,6 @@
 """Every row that was not imported, with file, line, column, value and reason: `rejects.parquet`.
 
-Columns: file (as the user knows it), line (1-based, physical), column (schema field, null when the whole row is at
+Columns: file (as the user knows it), line (1-based, physical), unit (line, or row: Parquet has no lines), column (schema field, null when the whole row is at
 fault), value (its first 200 characters), reason. A row with two wrong values is listed twice.
 """
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipelines.datasets.scan import Scan
+from pipelines.datasets.cells import Cells
 from pipelines.datasets.schema import Schema
 from pipelines.datasets.values import TOO_LONG_CATEGORY, Fault, text
 
@@ -34,10 +34,17 @@ class Sample:
     column: str | None
     value: str | None
     reason: str
+    unit: str = "line"
+    """What `line` counts: lines, or, of a Parquet file, rows."""
+
+    @property
+    def place(self) -> str:
+        """File and line, or row."""
+        return f"{self.file} {self.unit} {self.line}"
 
     def __str__(self) -> str:
         column = f", {self.column} {self.value!r}" if self.column else f": {self.value!r}" if self.value else ""
-        return f"{self.file} line {self.line}{column} {self.reason}"
+        return f"{self.place}{column} {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,7 @@ class Group:
 def create(connection: DuckDBPyConnection) -> None:
     """An empty table of rejects."""
     connection.execute(
-        f'CREATE OR REPLACE TABLE {TABLE} (file_number INTEGER, file VARCHAR, line BIGINT, rank INTEGER, "column" VARCHAR, '
+        f'CREATE OR REPLACE TABLE {TABLE} (file_number INTEGER, file VARCHAR, line BIGINT, unit VARCHAR, rank INTEGER, "column" VARCHAR, '
         f"value VARCHAR, reason VARCHAR)"
     )
 
@@ -74,18 +81,12 @@ def _one(connection: DuckDBPyConnection, query: str) -> int:
 
 
 def add_values(
-    connection: DuckDBPyConnection,
-    scan: Scan,
-    source: str,
-    breaks: str,
-    faults: Sequence[Fault],
-    bad: str,
-    extra: np.ndarray,
+    connection: DuckDBPyConnection, cells: Cells, faults: Sequence[Fault], bad: str, lost: np.ndarray
 ) -> None:
-    """Read the file again, only to say which lines hold the wrong values.
+    """Read the file again, only to say which rows hold the wrong values.
 
-    The reader numbers the rows it accepted, not lines; `extra` are the 0-based physical lines (header included) that
-    hold none of them. A row's line is its place among the accepted lines, moved on by the extra ones before it.
+    The reader numbers the rows it made, not lines; `lost` are the 0-based physical lines (header included) of which it
+    made none. A row's line is its place among the lines with a row, moved on by the lost ones before it.
     """
     import pyarrow as pa
 
@@ -94,17 +95,16 @@ def add_values(
     query = (
         f"SELECT place, rank, left(CASE rank {values} END, {SHOWN}) AS value FROM ("
         f"SELECT *, unnest(list_filter([{found}], lambda n: n IS NOT NULL)) AS rank FROM ("
-        f"SELECT *, row_number() OVER () - 1 + COALESCE(sum({breaks}) OVER (ROWS UNBOUNDED PRECEDING), 0) - ({breaks}) AS place "
-        f"FROM {source}) WHERE {bad})"
+        f"SELECT *, {cells.place} AS place FROM {cells.source}) WHERE {bad})"
     )
     columns, reasons = [fault.field.name for fault in faults], [fault.reason for fault in faults]
-    # Behind the header; `gaps[i]` is how many accepted lines come before the i-th extra one.
-    gaps = (extra - 1) - np.arange(len(extra))
+    # Behind the header; `gaps[i]` is how many lines with a row come before the i-th lost one.
+    gaps = (lost - 1) - np.arange(len(lost))
     # A cursor has temporary tables of its own: the reader's errors of the first reading stay.
     for batch in connection.cursor().sql(query).to_arrow_reader(BATCH):
         place = batch.column("place").cast(pa.int64()).to_numpy(zero_copy_only=False)
         rank = batch.column("rank").to_numpy(zero_copy_only=False)
-        lines = place + np.searchsorted(gaps, place, side="right") + 2
+        lines = place + np.searchsorted(gaps, place, side="right") + cells.first
         rows = pa.table(
             {
                 "line": lines,
@@ -114,11 +114,11 @@ def add_values(
                 "reason": pa.array(reasons).take(pa.array(rank)),
             }
         )
-        _append(connection, scan, rows)
+        _append(connection, cells, rows)
 
 
 def add_structure(
-    connection: DuckDBPyConnection, scan: Scan, lines: np.ndarray, columns: Sequence[str], schema: Schema
+    connection: DuckDBPyConnection, cells: Cells, lines: np.ndarray, columns: Sequence[str], schema: Schema
 ) -> None:
     """The records that the reader could not split into cells, one reject each."""
     import pyarrow as pa
@@ -142,7 +142,7 @@ def add_structure(
             "reason": pa.array(reasons, pa.string()),
         }
     )
-    _append(connection, scan, rows)
+    _append(connection, cells, rows)
 
 
 def _structure_reason(kind: str, last: int, expected: int, first: int) -> str:
@@ -164,10 +164,10 @@ def _column_of(kind: str, index: Any, columns: Sequence[str], schema: Schema) ->
     return schema.names[int(name.removeprefix("raw_"))] if name.startswith("raw_") else None
 
 
-def _append(connection: DuckDBPyConnection, scan: Scan, rows: Any) -> None:
+def _append(connection: DuckDBPyConnection, cells: Cells, rows: Any) -> None:
     connection.register("more", rows)
     connection.execute(
-        f'INSERT INTO {TABLE} SELECT {scan.number}, {text(scan.name)}, line, rank, "column", value, reason FROM more'
+        f'INSERT INTO {TABLE} SELECT {cells.number}, {text(cells.name)}, line, {text(cells.unit)}, rank, "column", value, reason FROM more'
     )
     connection.unregister("more")
 
@@ -176,7 +176,7 @@ def write(connection: DuckDBPyConnection, target: Path) -> None:
     """rejects.parquet, in the order of files and lines."""
     target.parent.mkdir(parents=True, exist_ok=True)
     connection.execute(
-        f'COPY (SELECT file, line, "column", value, reason FROM {TABLE} ORDER BY file_number, line, rank) '
+        f'COPY (SELECT file, line, unit, "column", value, reason FROM {TABLE} ORDER BY file_number, line, rank) '
         f"TO {text(str(target))} (FORMAT parquet, COMPRESSION zstd)"
     )
 
@@ -196,10 +196,10 @@ def samples(path: Path, limit: int = 100) -> list[Sample]:
 def groups(connection: DuckDBPyConnection, limit: int = 20) -> list[Group]:
     """Rejects by column and reason, the most frequent first."""
     rows = connection.execute(
-        f'SELECT "column", reason, count(*) AS n, first([file, line::VARCHAR, value] ORDER BY file_number, line) FROM {TABLE} '
+        f'SELECT "column", reason, count(*) AS n, first([file, line::VARCHAR, value, unit] ORDER BY file_number, line) FROM {TABLE} '
         f'GROUP BY "column", reason ORDER BY n DESC, "column", reason LIMIT {limit}'
     ).fetchall()
     return [
-        Group(column, reason, int(n), Sample(first[0], int(first[1]), column, first[2], reason))
+        Group(column, reason, int(n), Sample(first[0], int(first[1]), column, first[2], reason, first[3]))
         for column, reason, n, first in rows
     ]

@@ -17,7 +17,9 @@ from typing import IO
 
 import numpy as np
 
+from pipelines.datasets import parquet
 from pipelines.datasets.errors import ImportRefused
+from pipelines.datasets.parquet import ParquetScan
 from pipelines.datasets.records import walk
 from pipelines.datasets.source import SourceFile
 from pipelines.disk import require_disk
@@ -66,10 +68,13 @@ class _Counts:
     mark: bool = False
 
 
-def scan_all(files: Sequence[SourceFile], work: Path) -> list[Scan]:
+def scan_all(files: Sequence[SourceFile], work: Path) -> list[Scan | ParquetScan]:
     """Look at every file; `work` takes the copies of those whose line ends are mended."""
     with Progress("bytes checked", sum(file.size for file in files)) as progress:
-        return [scan(file, work, progress, number) for number, file in enumerate(files)]
+        return [
+            parquet.scan(file, number) if parquet.is_parquet(file.path) else scan(file, work, progress, number)
+            for number, file in enumerate(files)
+        ]
 
 
 def scan(file: SourceFile, work: Path, progress: Progress, number: int = 0) -> Scan:

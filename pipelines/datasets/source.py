@@ -31,20 +31,20 @@ GZIP_MAGIC = b"\x1f\x8b"
 # A bound for the disk check: text rarely packs better than this.
 GZIP_RATIO = 8
 # First bytes of files that people upload by mistake, with what to do about them.
-NOT_CSV = {
-    b"PAR1": "is a Parquet file; imports take CSV, plain or gzip",
+NOT_DATA = {
+    b"PARE": "is an encrypted Parquet file; write it without encryption",
     b"PK\x03\x04": "is a ZIP or Excel file; unpack it, or save it as CSV",
     b"\xff\xfe": "is UTF-16 text; save it as UTF-8",
     b"\xfe\xff": "is UTF-16 text; save it as UTF-8",
-    b"BZh": "is packed with bzip2; imports take CSV, plain or gzip",
-    b"\xfd7zXZ": "is packed with xz; imports take CSV, plain or gzip",
-    b"\x28\xb5\x2f\xfd": "is packed with zstd; imports take CSV, plain or gzip",
+    b"BZh": "is packed with bzip2; imports take CSV (plain or gzip) and Parquet",
+    b"\xfd7zXZ": "is packed with xz; imports take CSV (plain or gzip) and Parquet",
+    b"\x28\xb5\x2f\xfd": "is packed with zstd; imports take CSV (plain or gzip) and Parquet",
 }
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One CSV file of an import, on this machine and unpacked."""
+    """One CSV or Parquet file of an import, on this machine and unpacked."""
 
     name: str
     """As the user knows it: the S3 URI, or the local path."""
@@ -163,16 +163,24 @@ def _inside(settings: Settings, path: Path, location: str) -> Path:
 
 def _readable(name: str, path: Path) -> SourceFile:
     try:
-        with path.open("rb") as stream:
-            head = stream.read(8)
+        packed = _head(name, path).startswith(GZIP_MAGIC)
     except PermissionError:
         raise ImportRefused(f"Invalid Data location. The server may not read {name}: check its permissions") from None
-    for magic, why in NOT_CSV.items():
+    if packed:
+        path = _unpack(name, path)
+        if _head(name, path).startswith(GZIP_MAGIC):
+            raise ImportRefused(f"{name} is packed twice with gzip; pack it once")
+    return SourceFile(name=name, path=path, size=path.stat().st_size)
+
+
+def _head(name: str, path: Path) -> bytes:
+    """The first bytes; raises ImportRefused when they are those of something else than CSV, Parquet or gzip."""
+    with path.open("rb") as stream:
+        head = stream.read(8)
+    for magic, why in NOT_DATA.items():
         if head.startswith(magic):
             raise ImportRefused(f"{name} {why}")
-    if head.startswith(GZIP_MAGIC):
-        path = _unpack(name, path)
-    return SourceFile(name=name, path=path, size=path.stat().st_size)
+    return head
 
 
 def _unpack(name: str, path: Path) -> Path:

@@ -13,10 +13,17 @@ from pipelines.datasets.schema import CREATION_TIMESTAMP, EVENT_TYPE, TIMESTAMP,
 
 MAX_ID = 256
 MAX_STRING = 1_000
+# A longer text is cut off without a word; Chinese and Japanese say as much in fewer characters.
+MAX_TEXT = 20_000
+MAX_IDEOGRAPHIC_TEXT = 7_000
+NOT_IDEOGRAPHIC = r"[^\p{Han}\p{Hiragana}\p{Katakana}]"
 # Seconds since 1970. Before 1970 nobody clicked, but films were made.
 LAST_SECOND = 4_102_444_800  # 2100-01-01
 FIRST_CREATION = -62_135_596_800  # 0001-01-01
 MILLISECONDS_FROM = 100_000_000_000
+MOMENTS = (TIMESTAMP, CREATION_TIMESTAMP, "ACTION_EXPIRATION_TIMESTAMP")
+# What may have become of an action, as it is stored; written in any case, and with a space for the underscore.
+ACTION_EVENT_TYPES = ("TAKEN", "NOT_TAKEN", "VIEWED")
 
 TOO_LONG_CATEGORY = f"is longer than {MAX_STRING:,} characters, which a categorical field may not be"
 
@@ -48,8 +55,12 @@ def raw_name(position: int) -> str:
     return f"raw_{position}"
 
 
-def typed(field: Field, raw: str) -> str:
+def typed(schema: Schema, field: Field, raw: str) -> str:
     """The cell in the column's own type; right only where no fault was found."""
+    if _is_action_event_type(schema, field):
+        return _action_event_type(raw)
+    if field.textual:
+        return f"CASE WHEN strlen({raw}) > {MAX_IDEOGRAPHIC_TEXT} THEN {_cut(raw)} ELSE {raw} END"
     if field.avro == "string":
         return raw
     if field.avro == "boolean":
@@ -57,20 +68,32 @@ def typed(field: Field, raw: str) -> str:
     return f"TRY_CAST({raw} AS {field.column_type})"
 
 
-def faults(schema: Schema, *, line_breaks: bool) -> list[Fault]:
-    """Every way a row of this schema can be wrong; `line_breaks`: values can hold line ends at all."""
+def _is_action_event_type(schema: Schema, field: Field) -> bool:
+    return schema.dataset_type == "ACTION_INTERACTIONS" and field.name == EVENT_TYPE
+
+
+def _action_event_type(raw: str) -> str:
+    return f"upper(replace(trim({raw}), ' ', '_'))"
+
+
+def _cut(raw: str) -> str:
+    ideographs = f"length(regexp_replace(left({raw}, {MAX_IDEOGRAPHIC_TEXT}), {text(NOT_IDEOGRAPHIC)}, '', 'g'))"
+    mostly = f"{ideographs} > {MAX_IDEOGRAPHIC_TEXT // 2}"
+    return f"left({raw}, CASE WHEN {mostly} THEN {MAX_IDEOGRAPHIC_TEXT} ELSE {MAX_TEXT} END)"
+
+
+def faults(schema: Schema, *, control: str) -> list[Fault]:
+    """Every way a row of this schema can be wrong; `control`: control characters that its values can hold at all."""
     found = []
     for position, field in enumerate(schema.fields):
         raw = raw_name(position)
-        for condition, reason in _conditions(
-            field, raw, is_id=field.name in schema.id_columns, line_breaks=line_breaks
-        ):
+        for condition, reason in _conditions(schema, field, raw, control):
             found.append(Fault(field, raw, f"({condition})", reason))
     return found
 
 
 def first_second(field: Field) -> int:
-    """The earliest moment that TIMESTAMP or CREATION_TIMESTAMP may name."""
+    """The earliest moment that a field of MOMENTS may name."""
     return 1 if field.name == TIMESTAMP else FIRST_CREATION
 
 
@@ -79,19 +102,24 @@ def any_fault(schema: Schema, found: Sequence[Fault]) -> str:
     conditions = []
     for position, field in enumerate(schema.fields):
         mine = [fault.condition for fault in found if fault.field is field]
-        if field.name in (TIMESTAMP, CREATION_TIMESTAMP) and field.avro in ("int", "long"):
-            whole = f"{typed(field, raw_name(position))} NOT BETWEEN {first_second(field)} AND {LAST_SECOND}"
+        if field.name in MOMENTS and field.avro in ("int", "long"):
+            whole = f"{typed(schema, field, raw_name(position))} NOT BETWEEN {first_second(field)} AND {LAST_SECOND}"
             mine = [*mine[:-3], f"({whole})"]
         conditions += mine
     return f"COALESCE({' OR '.join(conditions)}, FALSE)"
 
 
-def _conditions(field: Field, raw: str, *, is_id: bool, line_breaks: bool) -> list[tuple[str, str]]:
+def _conditions(schema: Schema, field: Field, raw: str, control: str) -> list[tuple[str, str]]:
     found = []
+    is_id = field.name in schema.id_columns
     if is_id or not field.nullable:
         found.append((f"{raw} IS NULL", "is empty, and the schema does not allow null"))
     if is_id:
         found.append((_longer(raw, MAX_ID), f"is longer than {MAX_ID} characters"))
+    elif _is_action_event_type(schema, field):
+        allowed = ", ".join(map(text, ACTION_EVENT_TYPES))
+        condition = f"{raw} IS NOT NULL AND {_action_event_type(raw)} NOT IN ({allowed})"
+        found.append((condition, f"is none of {', '.join(ACTION_EVENT_TYPES)}"))
     elif field.avro == "string":
         found += _string_conditions(field, raw)
     elif field.avro in ("int", "long"):
@@ -100,8 +128,16 @@ def _conditions(field: Field, raw: str, *, is_id: bool, line_breaks: bool) -> li
         found += _number_conditions(field, raw)
     else:
         found.append((f"lower({raw}) NOT IN ('true', 'false')", "is neither true nor false"))
-    if line_breaks and is_id:
+    return found + _control_conditions(field, raw, control, is_id=is_id)
+
+
+def _control_conditions(field: Field, raw: str, control: str, *, is_id: bool) -> list[tuple[str, str]]:
+    """A line break is no part of an id, and a NUL of nothing: PostgreSQL can't store it."""
+    found = []
+    if is_id and "\n" in control:
         found.append((f"regexp_matches({raw}, '[\\n\\r\\x0b]')", "holds a line break: is a quote not closed?"))
+    if field.avro == "string" and "\0" in control:
+        found.append((f"contains({raw}, chr(0))", "holds a NUL character"))
     return found
 
 
@@ -125,7 +161,7 @@ def _whole_number_conditions(field: Field, raw: str) -> list[tuple[str, str]]:
     plain = f"CASE WHEN CAST({cast} AS VARCHAR) = {raw} THEN TRUE ELSE regexp_full_match({raw}, '\\s*[+-]?[0-9]+(\\.0*)?\\s*') END"
     bounds = "" if field.avro == "long" else " that fits into 32 bits"
     found = [(f"{raw} IS NOT NULL AND ({cast} IS NULL OR NOT {plain})", f"is not a whole number{bounds}")]
-    if field.name in (TIMESTAMP, CREATION_TIMESTAMP):
+    if field.name in MOMENTS:
         first = first_second(field)
         found += [
             (

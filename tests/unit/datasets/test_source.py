@@ -131,7 +131,9 @@ def test_gzip_is_unpacked_whatever_its_name(local: Settings, root: Path, tmp_pat
     ("content", "words"),
     [
         (gzip.compress(CSV * 100)[:-9], "not a whole gzip file"),
-        (b"PAR1xxxx", "Parquet"),
+        (gzip.compress(gzip.compress(CSV)), "packed twice"),
+        (gzip.compress(b"PK\x03\x04xxxx"), "ZIP or Excel"),
+        (b"PARExxxx", "encrypted Parquet"),
         (b"PK\x03\x04xxxx", "ZIP or Excel"),
         ("USER_ID\n".encode("utf-16"), "UTF-16"),
     ],

@@ -15,9 +15,9 @@ import orjson
 from pipelines.aws.errors import InvalidInput
 from pipelines.control.avro_rules import RULES, Fixed, Rules
 
-TYPES = ("float", "double", "int", "long", "string", "boolean")
+NUMBERS = ("float", "double", "int", "long")
+TYPES = (*NUMBERS, "string", "boolean")
 FLAGS = ("categorical", "textual", "itemName")
-MOST_EVENT_COLUMNS = 10
 _NAME = re.compile(r"[A-Za-z_][A-Za-z\d_]{0,149}", re.ASCII)
 _RECORD_NAMES = {
     "INTERACTIONS": "INTERACTIONS",
@@ -38,6 +38,12 @@ class Field:
     nullable: bool
     categorical: bool
     textual: bool
+    item_name: bool
+
+    def __str__(self) -> str:
+        marks = (("categorical", self.categorical), ("textual", self.textual), ("itemName", self.item_name))
+        kind = f"{self.type} or null" if self.nullable else self.type
+        return ", ".join([kind, *(name for name, marked in marks if marked)])
 
 
 def check(schema: str, domain: str | None) -> None:
@@ -51,13 +57,28 @@ def check(schema: str, domain: str | None) -> None:
         raise InvalidInput(f"schema: a {domain} dataset group has no {document['name']} dataset.")
     _check_rules({field.name: field for field in fields}, rules)
     _check_text(fields, kind)
-    if kind == "INTERACTIONS":
-        _check_event_columns(fields, rules)
 
 
 def dataset_type(schema: str) -> str:
     """The dataset type (`INTERACTIONS`, …) that a schema, checked before, is for."""
     return _kind(_load(schema))
+
+
+def names(schema: str) -> list[str]:
+    """The fields' names of a schema, checked before, in its order."""
+    return [field.name for field in _fields(_load(schema))]
+
+
+def check_replacement(old: str, new: str) -> None:
+    """Raise InvalidInput unless `new` has every field of `old` as it was (spec: datasets.md section 11)."""
+    given = {field.name: field for field in _fields(_load(new))}
+    for field in _fields(_load(old)):
+        if field.name not in given:
+            raise _refused(field.name, "is missing: a schema that replaces another must keep all of its fields")
+        if given[field.name] != field:
+            raise _refused(
+                field.name, f"is {given[field.name]}; a schema that replaces another must keep it as {field}"
+            )
 
 
 def _load(schema: str) -> dict[str, Any]:
@@ -67,6 +88,8 @@ def _load(schema: str) -> dict[str, Any]:
         raise InvalidInput(f"schema: not valid JSON: {failure}.") from None
     if not isinstance(document, dict) or document.get("type") != "record":
         raise InvalidInput('schema: must be an Avro record: a JSON object with "type": "record".')
+    if not isinstance(document.get("namespace", ""), str):
+        raise InvalidInput(f"schema: namespace is {document['namespace']!r}; it must be a string.")
     return document
 
 
@@ -107,7 +130,7 @@ def _field(name: str, declared: Mapping[str, Any]) -> Field:
             raise _refused(name, f"{flag} needs the type string, not {types[0]}")
     if declared.get("categorical") and declared.get("textual"):
         raise _refused(name, "it cannot be categorical and textual at once")
-    return Field(name, types[0], "null" in union, bool(declared.get("categorical")), bool(declared.get("textual")))
+    return Field(name, types[0], "null" in union, *(bool(declared.get(flag)) for flag in FLAGS))
 
 
 def _check_names(fields: list[Field]) -> None:
@@ -131,6 +154,8 @@ def _check_rules(fields: Mapping[str, Field], rules: Rules) -> None:
     own = [name for name in fields if name not in known]
     if rules.needs_metadata and len(fields) < 2:
         raise InvalidInput("schema: needs at least one metadata field besides the id.")
+    if rules.needs_usable and not any(f.categorical or f.type in NUMBERS for f in fields.values()):
+        raise InvalidInput("schema: needs at least one field that is categorical or a number.")
     if rules.most_metadata is not None and len(own) > rules.most_metadata:
         raise InvalidInput(f"schema: {len(own)} metadata fields; at most {rules.most_metadata} are allowed.")
     if rules.most_fields is not None and len(fields) > rules.most_fields:
@@ -149,17 +174,14 @@ def _check_fixed(field: Field, fixed: Fixed) -> None:
 
 
 def _check_text(fields: list[Field], kind: str) -> None:
-    textual = [field.name for field in fields if field.textual]
-    if textual and kind != "ITEMS":
-        raise _refused(textual[0], "textual is allowed in schemas of Items only")
-    if len(textual) > 1:
-        raise _refused(textual[1], f"only one field can be textual, and {textual[0]} is")
-
-
-def _check_event_columns(fields: list[Field], rules: Rules) -> None:
-    optional = [field.name for field in fields if field.name not in rules.required]
-    if len(optional) > MOST_EVENT_COLUMNS:
-        raise InvalidInput(f"schema: {len(optional)} optional fields; at most {MOST_EVENT_COLUMNS} are allowed.")
+    for flag, marked in (
+        ("textual", [field.name for field in fields if field.textual]),
+        ("itemName", [field.name for field in fields if field.item_name]),
+    ):
+        if marked and kind != "ITEMS":
+            raise _refused(marked[0], f"{flag} is allowed in schemas of Items only")
+        if len(marked) > 1:
+            raise _refused(marked[1], f"only one field can be {flag}, and {marked[0]} is")
 
 
 def _refused(name: str, rule: str) -> InvalidInput:

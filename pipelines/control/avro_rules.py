@@ -28,6 +28,8 @@ class Rules:
     """Of each tuple one field must be there: names that the developer guide uses for the same thing."""
     needs_metadata: bool = False
     """At least one field besides the id."""
+    needs_usable: bool = False
+    """At least one field that is categorical or a number."""
     most_metadata: int | None = None
     """How many fields may be neither required nor reserved."""
     most_fields: int | None = None
@@ -63,7 +65,7 @@ _CUSTOM = {
     "USERS": Rules({"USER_ID": _ID}, needs_metadata=True, most_metadata=25),
     "ITEMS": Rules({"ITEM_ID": _ID}, _CREATED, needs_metadata=True, most_metadata=100),
     # Columns of Actions are counted with the reserved ones (spec/resources.md section 6).
-    "ACTIONS": Rules({"ACTION_ID": _ID}, _ACTIONS, needs_metadata=True, most_fields=10),
+    "ACTIONS": Rules({"ACTION_ID": _ID}, _ACTIONS, needs_metadata=True, needs_usable=True, most_fields=10),
     "ACTION_INTERACTIONS": Rules(
         {"USER_ID": _ID, "ACTION_ID": _ID, "TIMESTAMP": _TIME, "EVENT_TYPE": _ID},
         {"RECOMMENDATION_ID": _NULLABLE_STRING},
@@ -88,7 +90,7 @@ _VIDEO_ON_DEMAND = {
 }
 _ECOMMERCE = {
     "INTERACTIONS": _DOMAIN_INTERACTIONS,
-    "USERS": Rules({"USER_ID": _ID}, {"MEMBERSHIP_STATUS": _CATEGORY}, needs_metadata=True, most_metadata=25),
+    "USERS": Rules({"USER_ID": _ID}, needs_metadata=True, most_metadata=25),
     "ITEMS": Rules(
         {"ITEM_ID": _ID, "PRICE": Fixed("float"), "CATEGORY_L1": _CATEGORY},
         {

@@ -74,5 +74,6 @@ def read_tags(given: list[dict[str, str]]) -> dict[str, str]:
 
 def check_limit(context: Context, kind: str, most: int, group: Resource | None = None) -> None:
     """Raise LimitExceeded when more than `most` of a kind (of a group) are unfinished, the one just made included."""
-    if store.count_unfinished(context.conn, kind, group.id if group else None) > most:
+    group_id = group.id if group else None
+    if store.count(context.conn, kind, group_id=group_id, statuses=store.UNFINISHED) > most:
         raise LimitExceeded(f"More than {most} resources with PENDING or IN_PROGRESS status.")

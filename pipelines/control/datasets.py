@@ -16,6 +16,8 @@ from pipelines.registry.store import Resource
 from pipelines.registry.tables import events
 
 TYPES = ("INTERACTIONS", "ITEMS", "USERS", "ACTIONS", "ACTION_INTERACTIONS")
+REPLACEABLE = ("ITEMS", "USERS")
+"""Types whose schema can be replaced (spec: datasets.md section 11)."""
 STREAMED = "EVENT_INTERACTIONS"
 """Until 2020 AWS kept streamed events in a dataset of this type; old clean-up code deletes it by its ARN."""
 
@@ -59,6 +61,47 @@ def _check_fit(dataset_type: str, schema: Resource, group: Resource) -> None:
         wanted = group.doc.get("domain") or "no domain"
         has = schema.doc.get("domain") or "no domain"
         raise InvalidInput(f"schemaArn: the dataset group has {wanted} but the schema was created with {has}.")
+
+
+def update_dataset(context: Context, given: Given) -> Given:
+    """Replace the schema of an Items or Users dataset by one that adds fields; imports from now on use it.
+
+    Rows that are there have nulls in the new fields until they are imported again, and solutions that are there go on
+    without them (see solutions.create_solution). Raises ResourceInUse while the dataset is not ACTIVE or an import into
+    it is unfinished, InvalidInput when the schemas do not fit.
+    """
+    dataset = lookup.lock_active(context, "Dataset", given["datasetArn"])
+    schema = lookup.lock(context, "Schema", given["schemaArn"])
+    dataset_type = dataset.doc["datasetType"]
+    if dataset_type not in REPLACEABLE:
+        raise InvalidInput(f"datasetArn: the schema of {dataset_type} cannot be replaced, only of ITEMS and USERS.")
+    views.refuse_if_blocked(dataset, _unfinished_imports(context, dataset))
+    _check_fit(dataset_type, schema, lookup.group_of(context, dataset))
+    avro.check_replacement(
+        lookup.require(context, "Schema", dataset.doc["schemaArn"]).doc["schema"], schema.doc["schema"]
+    )
+    now = round(context.now.timestamp(), 3)
+    update = {
+        "schemaArn": schema.arn,
+        "status": store.ACTIVE,
+        "creationDateTime": now,
+        "lastUpdatedDateTime": now,
+    }
+    doc = {"schemaArn": schema.arn, "latestDatasetUpdate": update}
+    store.update(context.conn, dataset.id, doc=doc, schema_id=schema.id)
+    return {"datasetArn": dataset.arn}
+
+
+def columns(context: Context, group: Resource) -> dict[str, list[str]]:
+    """The columns that each of the group's datasets has now, by dataset type."""
+    datasets = [one for one in store.in_group(context.conn, group.id, "Dataset") if one.schema_id is not None]
+    schemas = {one.doc["datasetType"]: store.get(context.conn, id=one.schema_id) for one in datasets}
+    return {kind: avro.names(schema.doc["schema"]) for kind, schema in schemas.items() if schema is not None}
+
+
+def _unfinished_imports(context: Context, dataset: Resource) -> list[Resource]:
+    imports = store.children(context.conn, dataset.id, "DatasetImportJob")
+    return [job for job in imports if job.status in store.UNFINISHED]
 
 
 def _blockers(context: Context, dataset: Resource) -> Iterable[Resource]:

@@ -34,6 +34,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "CreateDataset": datasets.create_dataset,
     "DescribeDataset": datasets.describe,
     "ListDatasets": datasets.list_all,
+    "UpdateDataset": datasets.update_dataset,
     "DeleteDataset": datasets.delete_dataset,
     "CreateDatasetImportJob": import_jobs.create_dataset_import_job,
     "DescribeDatasetImportJob": import_jobs.describe,

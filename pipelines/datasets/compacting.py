@@ -113,7 +113,7 @@ def _tag(settings: Settings, dataset_id: str) -> str | None:
         if dataset is None or dataset.is_deleting or dataset.group_id is None:
             return None
         deletions = store.in_group(conn, dataset.group_id, "DataDeletionJob")
-        if any(job.status in ("PENDING", "IN_PROGRESS") for job in deletions):
+        if any(job.status in store.UNFINISHED for job in deletions):
             return None
         return str(dataset.internal["snapshot"]["tag"])
 

@@ -8,28 +8,15 @@ locks it too, so neither overlooks the other.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import (
-    Connection,
-    Row,
-    Select,
-    cast,
-    func,
-    select,
-    text,
-    tuple_,
-)
-from sqlalchemy import (
-    insert as sql_insert,
-)
-from sqlalchemy import (
-    update as sql_update,
-)
+from sqlalchemy import Connection, Row, Select, cast, func, select, text, tuple_
+from sqlalchemy import insert as sql_insert
+from sqlalchemy import update as sql_update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
@@ -158,6 +145,7 @@ def update(
     doc: Mapping[str, Any] | None = None,
     internal: Mapping[str, Any] | None = None,
     parent_id: str | None = None,
+    schema_id: str | None = None,
     touch: bool = True,
 ) -> Resource:
     """Change what is given; `doc` and `internal` are merged at their top level. Raises ResourceNotFound.
@@ -175,6 +163,8 @@ def update(
         values["internal"] = resources.c.internal.op("||")(cast(dict(internal), JSONB))
     if parent_id is not None:
         values["parent_id"] = parent_id
+    if schema_id is not None:
+        values["schema_id"] = schema_id
     if touch:
         values["updated_at"] = func.now()
     row = None
@@ -216,13 +206,19 @@ def uses_of_schema(conn: Connection, schema_id: str) -> list[Resource]:
     return _all(conn, select(resources).where(resources.c.schema_id == schema_id))
 
 
-def count_unfinished(conn: Connection, kind: str, group_id: str | None = None) -> int:
-    """How many resources of a kind are being made, in all or in a group; who counts waits for others who count,
+def count(
+    conn: Connection, kind: str, *, group_id: str | None = None, statuses: Collection[str] | None = None
+) -> int:
+    """How many resources of a kind there are, of a group or in a status if given; who counts waits for others who count,
     until their commit.
     """
     conn.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"openpersonalize:count:{kind}"))))
-    query = select(func.count()).where(resources.c.kind == kind, resources.c.status.in_(UNFINISHED))
-    return conn.execute(query if group_id is None else query.where(resources.c.group_id == group_id)).scalar_one()
+    query = select(func.count()).where(resources.c.kind == kind)
+    if group_id is not None:
+        query = query.where(resources.c.group_id == group_id)
+    if statuses is not None:
+        query = query.where(resources.c.status.in_(statuses))
+    return conn.execute(query).scalar_one()
 
 
 def failed_status(kind: str) -> str:

@@ -127,7 +127,7 @@ def test_parts_that_streamed_records_keep_apart_are_left_alone(
     assert shop.dataset.internal["snapshot"]["tag"] == f"data/{shop.id}/import2"
 
 
-@pytest.mark.parametrize("status", ["PENDING", "IN_PROGRESS"])
+@pytest.mark.parametrize("status", [store.PENDING, store.IN_PROGRESS])
 def test_nothing_is_compacted_while_users_are_being_deleted(shop: Shop, status: str) -> None:
     with shop.conn.begin():
         add(shop.conn, "DataDeletionJob", "leave", status=status, group=shop.group, parent=shop.group)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from pipelines.platform.postgres import EmbeddedPostgres
 from pipelines.settings import Settings
 from tests.conftest import execute, platform_settings
 from tests.support.runtime import Shop, client
-from tests.support.runtime_servers import uvicorn_runtime
+from tests.support.runtime_servers import Server, uvicorn_runtime
 
 
 @pytest.fixture
@@ -84,3 +86,10 @@ def standing(
         campaign = shop.deploy(shop.add_version(items=60), "recommend")
         ranking = shop.deploy(shop.add_version("rank", recipe_type="PERSONALIZED_RANKING", items=60), "rank")
         yield Standing(shop, url, campaign, ranking)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server(Path(tempfile.mkdtemp(prefix="op-outage-")))
+    yield server
+    server.close()

@@ -2,69 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
-import subprocess
-import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 
-from pipelines.platform.postgres import EmbeddedPostgres
-from pipelines.platform.processes import die_with_parent
 from pipelines.registry.database import migrate
 from tests.conftest import platform_settings
 from tests.support.runtime import Shop, client, event, get, until
-from tests.support.runtime_servers import uvicorn_runtime
-
-
-class Server:
-    """A PostgreSQL that tests may kill."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.embedded = EmbeddedPostgres.throwaway(root)
-        self.embedded.initialise()
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(
-            self.embedded.command(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            preexec_fn=die_with_parent(signal.SIGINT),
-            **self.embedded.popen_options(),
-        )
-        self.embedded.wait_ready(self.process)
-
-    def kill(self) -> None:
-        """kill -9 of the server, and of the backends that it leaves behind."""
-        assert self.process is not None
-        os.kill(self.process.pid, signal.SIGKILL)
-        self.process.wait(10)
-        self.embedded.end_leftovers(0.1)
-
-    def close(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-            self.process.wait(20)
-        self.embedded.end_leftovers()
-        shutil.rmtree(self.embedded.cluster.socket_dir, ignore_errors=True)
-        shutil.rmtree(self.root)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server(Path(tempfile.mkdtemp(prefix="op-outage-")))
-    yield server
-    server.close()
+from tests.support.runtime_servers import Server, uvicorn_runtime
 
 
 def test_an_outage_is_503_and_over_when_the_database_is_back(server: Server, tmp_path: Path) -> None:

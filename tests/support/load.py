@@ -41,32 +41,35 @@ async def keep_asking(url: str, requests: list[bytes], answered: Answered, stop:
         while not stop.is_set():
             sent = time.monotonic()
             writer.write(requests[n % len(requests)])
-            status, body = await _read_answer(reader)
+            status, body = await read_answer(reader)
             answered(sent, time.monotonic(), status, body)
             n += 1
     finally:
         writer.close()
 
 
-async def _read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+async def read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """(status, body)"""
     head = await reader.readuntil(b"\r\n\r\n")
     status = int(head.split(b" ", 2)[1])
     fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:] if b": " in line)
     return status, await reader.readexactly(int(fields.get(b"content-length", b"0")))
 
 
-def signed_requests(url: str, path: str, bodies: Iterable[bytes], region: str = "us-east-1") -> list[bytes]:
+def signed_requests(
+    url: str, path: str, bodies: Iterable[bytes], *, region: str = "us-east-1", credentials: Credentials = CREDENTIALS
+) -> list[bytes]:
     """The same for many bodies, all signed for this second; a twentieth of the time."""
     now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     scope = f"{now[:8]}/{region}/personalize/aws4_request"
-    key = ("AWS4" + CREDENTIALS.secret_key).encode()
+    key = ("AWS4" + credentials.secret_key).encode()
     for step in scope.split("/"):
         key = hmac.digest(key, step.encode(), "sha256")
     host = urlsplit(url).netloc
     canonical = f"POST\n{path}\n\nhost:{host}\nx-amz-date:{now}\n\nhost;x-amz-date\n"
     head = (
         f"POST {path} HTTP/1.1\r\nHost: {host}\r\nX-Amz-Date: {now}\r\nContent-Type: application/json\r\n"
-        f"Authorization: AWS4-HMAC-SHA256 Credential={CREDENTIALS.access_key}/{scope}, "
+        f"Authorization: AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope}, "
         "SignedHeaders=host;x-amz-date, Signature="
     )
     signed = []

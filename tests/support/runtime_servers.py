@@ -1,8 +1,12 @@
-"""The runtime's processes as tests start them: under uvicorn in this process, or as `bentoml serve` with its workers."""
+"""The runtime's processes as tests start them: under uvicorn in this process, or as `bentoml serve` with its workers.
+
+And a database server of its own, for tests that kill it.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +21,8 @@ import psutil
 import uvicorn
 
 from bento.app import create_app
+from pipelines.platform.postgres import EmbeddedPostgres
+from pipelines.platform.processes import die_with_parent
 from pipelines.settings import Settings
 from tests.support.runtime import get, until
 
@@ -110,3 +116,39 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait(10)
     for child in psutil.wait_procs(children, timeout=10)[1]:
         child.kill()
+
+
+class Server:
+    """A PostgreSQL that tests may kill."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.embedded = EmbeddedPostgres.throwaway(root)
+        self.embedded.initialise()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            self.embedded.command(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=die_with_parent(signal.SIGINT),
+            **self.embedded.popen_options(),
+        )
+        self.embedded.wait_ready(self.process)
+
+    def kill(self) -> None:
+        """kill -9 of the server, and of the backends that it leaves behind."""
+        assert self.process is not None
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+        self.embedded.end_leftovers(0.1)
+
+    def close(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(20)
+        self.embedded.end_leftovers()
+        shutil.rmtree(self.embedded.cluster.socket_dir, ignore_errors=True)
+        shutil.rmtree(self.root)

@@ -93,6 +93,11 @@ class Settings:
         return self.home / "deletions"
 
     @property
+    def exports_dir(self) -> Path:
+        """One folder an export job while it runs."""
+        return self.home / "exports"
+
+    @property
     def logs_dir(self) -> Path:
         return self.home / "logs"
 

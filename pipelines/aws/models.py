@@ -26,8 +26,9 @@ Path = tuple[Any, str] | None
 Checker = Callable[[Any, Path, list[str]], Any]
 Shaper = Callable[[Any], Any]
 
-LOCAL_FILES = {("DataSource", "dataLocation"): "(s3|http|https|file)://.+"}
-"""Patterns of ours instead of AWS's: imports may also read files below OPENPERSONALIZE_IMPORT_ROOTS."""
+_OR_FILE = "(s3|http|https|file)://.+"
+LOCAL_FILES = {("DataSource", "dataLocation"): _OR_FILE, ("S3DataConfig", "path"): _OR_FILE}
+"""Patterns of ours instead of AWS's: jobs may also read and write files below OPENPERSONALIZE_IMPORT_ROOTS."""
 
 _INTEGER_BITS = {"integer": 31, "long": 63}
 

@@ -96,12 +96,14 @@ def test_what_postgresql_cannot_store_is_refused() -> None:
         parse("CreateSolution", name="s", datasetGroupArn=CAMPAIGN, eventType="a\0b")
 
 
-def test_imports_may_name_local_files_and_nothing_else_may() -> None:
+def test_imports_and_exports_may_name_local_files_and_no_other_places() -> None:
     job = {"jobName": "j", "datasetArn": CAMPAIGN, "dataSource": {"dataLocation": "file:///data/x.csv"}}
     assert parse("CreateDatasetImportJob", **job)["dataSource"] == {"dataLocation": "file:///data/x.csv"}
+    output = {"s3DataDestination": {"path": "file:///data/"}}
+    export = {"jobName": "j", "datasetArn": CAMPAIGN, "roleArn": "arn:aws:iam::123456789012:role/r"}
+    assert parse("CreateDatasetExportJob", **export, jobOutput=output)["jobOutput"] == output
     with pytest.raises(Validation, match=r"jobOutput.s3DataDestination.path"):
-        destination = {"s3DataDestination": {"path": "file:///data/"}}
-        parse("CreateDatasetExportJob", jobName="j", datasetArn=CAMPAIGN, roleArn="r", jobOutput=destination)
+        parse("CreateDatasetExportJob", **export, jobOutput={"s3DataDestination": {"path": "ftp://data/"}})
 
 
 def test_timestamps_become_epoch_seconds() -> None:

@@ -98,6 +98,7 @@ def _categories(field: Field) -> list[Rule]:
         "The values are spread otherwise than in the previous import (population stability index): is a source "
         "missing, or were values renamed?",
         maximum=MAX_PSI,
+        unit="PSI",
     )
     if not field.categorical:
         return [same]
@@ -125,6 +126,7 @@ def _numbers(field: Field) -> list[Rule]:
             "warning",
             "The median has moved by more than the earlier interquartile range since the previous import: has the unit changed?",
             maximum=MAX_MEDIAN_CHANGE,
+            unit="ranges",
         ),
     ]
 

@@ -36,8 +36,13 @@ class Outcome:
     observed: float
     passed: bool
 
+    @property
+    def saw(self) -> str:
+        """`12, but must be at least 1,000`."""
+        return f"{self.rule.show(self.observed)}, {'and' if self.passed else 'but'} must be {self.rule.bounds}"
+
     def __str__(self) -> str:
-        return f"{self.rule.name}: {self.rule.show(self.observed)}, but must be {self.rule.bounds}"
+        return f"{self.rule.name}: {self.saw}"
 
 
 @dataclass(frozen=True)

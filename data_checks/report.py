@@ -1,116 +1,112 @@
 """The report of an import: one HTML file that opens offline and loads nothing from anywhere.
 
-Verdict first, then what is wrong with examples and lines, then the numbers and the distributions. Whatever comes
-from the data is escaped, and a content security policy forbids scripts and remote loads besides.
+Verdict first, then what is wrong with examples and lines, then the import beside the one before it, the distributions
+and all rules. Whatever comes from the data is escaped, and a content security policy forbids scripts and loads besides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING
 
 from data_checks.judge import Outcome, Verdict
+from data_checks.page import page, table
 from data_checks.plots import bars
 
 if TYPE_CHECKING:
-    from pipelines.datasets.profile import Profile
+    from pipelines.datasets.profile import Profile, Summary
+    from pipelines.datasets.profile_queries import Shape
     from pipelines.datasets.rejects import Group, Sample
 
-STYLE = """
-:root{color-scheme:light dark;--ink:#1d2126;--soft:#5d6772;--line:#d9dee4;--page:#fff;--good:#1a6b3c;--bad:#a5281f;--note:#7a5200;--bar:#3b6fb6}
-@media(prefers-color-scheme:dark){:root{--ink:#e8ebee;--soft:#a4adb7;--line:#3a424b;--page:#15181c;--good:#6fce96;--bad:#ff8f85;--note:#f0c060;--bar:#7fb0f0}}
-body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--page);max-width:62rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .5rem}p{margin:.4rem 0}.soft{color:var(--soft)}
-.verdict{border-left:.4rem solid;padding:.3rem 1rem;margin:1.2rem 0;font-size:1.1rem}
-.good{color:var(--good);border-color:var(--good)}.bad{color:var(--bad);border-color:var(--bad)}.note{color:var(--note);border-color:var(--note)}
-.wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.9rem}
-th,td{text-align:left;vertical-align:top;padding:.3rem .7rem .3rem 0;border-bottom:1px solid var(--line)}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}code{overflow-wrap:anywhere}
-.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(20rem,1fr));gap:1.5rem}figure{margin:0}figcaption{font-size:.9rem;margin-bottom:.3rem}
-svg{width:100%;height:auto}svg rect{fill:var(--bar)}svg text{fill:var(--ink);font:11px system-ui,sans-serif}
-"""
-POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+SHOWN_VALUES = 15
+SHOWN_REJECTS = 10
 
 
-def render(profile: Profile, verdict: Verdict, samples: Sequence[Sample]) -> str:
-    """The report of a judged import."""
-    title = f"{profile.dataset_type} import {profile.name}"
-    return _page(
-        title,
+def render(
+    profile: Profile, verdict: Verdict, samples: Sequence[Sample], about: Mapping[str, str] | None = None
+) -> str:
+    """The report of a judged import; `about`: what a person knows it by (where the data came from, the job's ARN)."""
+    return page(
+        f"{profile.dataset_type} import {profile.name}",
         [
+            _about(about or {}),
             _verdict(verdict),
-            _summary(profile),
-            _broken("Why it failed", "bad", verdict.failures),
-            _broken("Warnings", "note", verdict.warnings),
+            _tiles(profile),
+            _broken("Why it failed", "bad", verdict.failures, profile),
+            _broken("Warnings", "note", verdict.warnings, profile),
             _groups(profile.rejects),
-            _samples(samples),
-            _rules(verdict),
-            _columns(profile),
+            _samples(samples, profile),
+            _beside(profile),
             _plots(profile),
+            _columns(profile),
+            _rules(verdict),
         ],
     )
 
 
-def render_refusal(dataset_type: str, name: str, reason: str) -> str:
+def render_refusal(dataset_type: str, name: str, reason: str, about: Mapping[str, str] | None = None) -> str:
     """The report of an import that ended before there was anything to measure."""
-    verdict = '<p class="verdict bad"><strong>Failed.</strong> The data could not be read, and nothing was changed.</p>'
-    return _page(f"{dataset_type} import {name}", [verdict, f"<p>{escape(reason)}</p>"])
+    verdict = '<p class="verdict bad"><strong>Failed.</strong> The data was not taken in, and nothing was changed.</p>'
+    why = f'<h2>Why it failed</h2><div class="card bad"><p>{escape(reason)}</p></div>'
+    return page(f"{dataset_type} import {name}", [_about(about or {}), verdict, why])
 
 
-def _page(title: str, sections: Iterable[str]) -> str:
-    body = "\n".join(section for section in sections if section)
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
-        f'content="{POLICY}"><meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body><main>\n<h1>{escape(title)}</h1>\n"
-        f"{body}\n</main></body></html>\n"
-    )
+def _about(about: Mapping[str, str]) -> str:
+    lines = (f"{escape(name)}: <code>{escape(value)}</code>" for name, value in about.items())
+    return f'<p class="about">{"<br>".join(lines)}</p>' if about else ""
 
 
 def _verdict(verdict: Verdict) -> str:
     if not verdict.passed:
         count = len(verdict.failures)
-        text = f"<strong>Failed.</strong> {count} critical rule{'s are' if count > 1 else ' is'} broken; nothing was changed."
-        return f'<p class="verdict bad">{text}</p>'
+        rules = "1 critical rule is" if count == 1 else f"{count} critical rules are"
+        return f'<p class="verdict bad"><strong>Failed.</strong> {rules} broken; nothing was changed.</p>'
     if verdict.warnings:
         count = len(verdict.warnings)
         return f'<p class="verdict note"><strong>Imported, with {count} warning{"s" if count > 1 else ""}.</strong></p>'
     return '<p class="verdict good"><strong>Imported.</strong> All rules hold.</p>'
 
 
-def _summary(profile: Profile) -> str:
+def _tiles(profile: Profile) -> str:
     row = profile.row
-    kept = (row["records"] or 0) - (row["rejected"] or 0)
-    parts = [f"{row['records']:,} data rows: {kept:,.0f} good, {row['rejected']:,} rejected"]
-    if row["duplicates"]:
-        parts.append(f"{row['duplicates']:,} of the good ones repeat others and were left out")
-    if row.get("users") is not None:
-        parts.append(f"{row['users']:,} users, {row['items']:,} items")
-    return f'<p class="soft">{escape("; ".join(parts))}.</p>'
+    repeated = "repeats left out" if "seconds_covered" in row else "older rows left out"
+    names = {
+        "records": "rows in the files",
+        "rows": "good rows",
+        "rejected": "rows rejected",
+        "duplicates": repeated,
+        "users": "users",
+        "items": "items",
+        "actions": "actions",
+    }
+    found = [(name, f"{row[key]:,}", "") for key, name in names.items() if row.get(key) is not None]
+    if row.get("first_timestamp") is not None:
+        days = "<br>to ".join(_day(row[end]) for end in ("first_timestamp", "last_timestamp"))
+        found.append(("time (UTC)", days, ' class="words"'))
+    tiles = "".join(f"<div><dt>{name}</dt><dd{kind}>{value}</dd></div>" for name, value, kind in found)
+    return f'<dl class="tiles">{tiles}</dl>'
 
 
-def _broken(heading: str, kind: str, outcomes: Sequence[Outcome]) -> str:
+def _day(seconds: float | int | None) -> str:
+    return datetime.fromtimestamp(seconds or 0, UTC).strftime("%Y-%m-%d")
+
+
+def _broken(heading: str, kind: str, outcomes: Sequence[Outcome], profile: Profile) -> str:
     if not outcomes:
         return ""
-    lines = "".join(
-        f'<li><strong class="{kind}">{escape(str(outcome))}.</strong> {escape(outcome.rule.meaning)}</li>'
-        for outcome in outcomes
-    )
-    return f"<h2>{heading}</h2><ul>{lines}</ul>"
+    return f"<h2>{heading}</h2>" + "".join(_card(outcome, kind, profile) for outcome in outcomes)
 
 
-def _table(headings: Sequence[tuple[str, bool]], rows: Iterable[Sequence[str]]) -> str:
-    """`headings`: text and whether the column holds numbers; cells are HTML already."""
-    marks = [' class="n"' if number else "" for _, number in headings]
-    head = "".join(
-        f'<th scope="col"{mark}>{escape(text)}</th>' for (text, _), mark in zip(headings, marks, strict=True)
+def _card(outcome: Outcome, kind: str, profile: Profile) -> str:
+    rule = outcome.rule
+    examples = "".join(f"<li><code>{escape(line)}</code></li>" for line in profile.examples.get(rule.number, ()))
+    own = ' <span class="soft small">(set for this dataset group)</span>' if rule.is_overridden else ""
+    return (
+        f'<div class="card {kind}"><p class="saw"><strong class="{kind}">{escape(rule.name)}</strong>: '
+        f"{escape(outcome.saw)}{own}</p><p>{escape(rule.meaning)}</p>{f'<ul>{examples}</ul>' if examples else ''}</div>"
     )
-    body = "".join(
-        "<tr>" + "".join(f"<td{mark}>{cell}</td>" for cell, mark in zip(row, marks, strict=True)) + "</tr>"
-        for row in rows
-    )
-    return f'<div class="wide" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _groups(groups: Sequence[Group]) -> str:
@@ -121,54 +117,105 @@ def _groups(groups: Sequence[Group]) -> str:
             f"{group.rows:,}",
             escape(group.column or "the row"),
             escape(group.reason),
-            escape(f"{group.first.file} line {group.first.line}"),
+            escape(group.first.place),
         )
         for group in groups
     )
-    return "<h2>Rejected rows by reason</h2>" + _table(
-        [("rows", True), ("column", False), ("reason", False), ("first", False)], rows
-    )
+    headings = [("rows", True), ("column", False), ("reason", False), ("first", False)]
+    return "<h2>Rejected rows by reason</h2>" + table(headings, rows, "Rejected rows by reason")
 
 
-def _samples(samples: Sequence[Sample]) -> str:
+def _samples(samples: Sequence[Sample], profile: Profile) -> str:
     if not samples:
         return ""
-    rows = (
-        (
-            escape(sample.file),
-            f"{sample.line:,}",
-            escape(sample.column or "the row"),
-            f"<code>{escape(sample.value)}</code>" if sample.value is not None else '<span class="soft">empty</span>',
-            escape(sample.reason),
-        )
-        for sample in samples
-    )
-    headings = [("file", False), ("line", True), ("column", False), ("value", False), ("reason", False)]
+    headings = [("file", False), (samples[0].unit, True), ("column", False), ("value", False), ("reason", False)]
+    first, more = samples[:SHOWN_REJECTS], samples[SHOWN_REJECTS:]
+    rest = table(headings, map(_sample, more), f"The next {len(more)} rejects")
     return (
-        f"<h2>The first {len(samples)} rejects</h2><p class=soft>All of them: rejects.parquet beside this file.</p>"
-        + _table(headings, rows)
+        f"<h2>The first {len(first)} rejects</h2>"
+        f'<p class="soft small">All {profile.row["rejected"]:,} rejected rows are in <a href="rejects.parquet">rejects.parquet</a>; '
+        f"<code>openpersonalize report {escape(profile.name)} --rejects</code> prints them as CSV.</p>"
+        + table(headings, map(_sample, first), "The first rejects")
+        + (f'<details class="inner"><summary>{len(more)} more</summary>{rest}</details>' if more else "")
     )
 
 
-def _rules(verdict: Verdict) -> str:
-    def state(outcome: Outcome) -> str:
-        if outcome.passed:
-            return '<span class="good">holds</span>'
-        kind = "bad" if outcome.rule.severity == "critical" else "note"
-        return f'<span class="{kind}">broken</span>'
+def _sample(sample: Sample) -> Sequence[str]:
+    value = f"<code>{escape(sample.value)}</code>" if sample.value is not None else '<span class="soft">empty</span>'
+    column = escape(sample.column or "the row")
+    return (escape(sample.file), f"{sample.line:,}", column, value, escape(sample.reason))
 
-    rows = (
-        (
-            escape(outcome.rule.name),
-            state(outcome),
-            escape(outcome.rule.show(outcome.observed)),
-            escape(outcome.rule.bounds),
-            outcome.rule.severity,
-        )
-        for outcome in verdict.outcomes
-    )
-    headings = [("rule", False), ("", False), ("observed", True), ("must be", False), ("if broken", False)]
-    return "<h2>Rules</h2>" + _table(headings, rows)
+
+# Beside the import before -------------------------------------------------------------------------------
+
+
+def _beside(profile: Profile) -> str:
+    """What can be compared with the dataset's last import."""
+    before = profile.before
+    if before is None:
+        return ""
+    names = {"rows": "rows", "rejected": "rejected rows", "users": "users", "items": "items", "actions": "actions"}
+    names |= {"event_types": "event types"}
+    rows = [
+        _change(name, before.row.get(key), profile.row.get(key), is_share=False)
+        for key, name in names.items()
+        if key in before.row and key in profile.row
+    ]
+    for column in profile.columns:
+        filled, middle = f"filled:{column.name}", f"median:{column.name}"
+        if "nullable" in column.kind and filled in before.row:
+            rows.append(_change(f"{column.name} filled", before.row[filled], profile.row[filled], is_share=True))
+        if before.row.get(middle) is not None and profile.row.get(middle) is not None:
+            rows.append(_change(f"{column.name}, median", before.row[middle], profile.row[middle], is_share=False))
+    headings = [("", False), (f"before: {before.name}", True), ("now", True), ("change", True)]
+    return "<h2>Beside the previous import</h2>" + table(headings, rows, "Beside the previous import")
+
+
+def _change(name: str, before: float | int | None, now: float | int | None, *, is_share: bool) -> Sequence[str]:
+    old, new = before or 0, now or 0
+    if is_share:
+        return (escape(name), f"{100 * old:.4g} %", f"{100 * new:.4g} %", f"{100 * (new - old):+.3g} points")
+    change = f"{100 * (new - old) / abs(old):+.3g} %" if old else ""
+    return (escape(name), _number(old), _number(new), "" if new == old else change)
+
+
+def _number(value: float | int) -> str:
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.4g}"
+
+
+def _earlier(shape: Shape, before: Summary | None) -> Mapping[str, float]:
+    """What each bar would be if its share were that of the previous import; only where all bars are the same in kind."""
+    found = next((old for old in before.shapes if old.key == shape.key), None) if before is not None else None
+    total = sum(count for _, count in found.bars) if found is not None else 0
+    if found is None or not total or shape.key == "time" or shape.title != found.title:
+        return {}
+    labels, old = {label for label, _ in shape.bars}, dict(found.bars)
+    # Bins of another width are no bars to compare with.
+    if len(labels & set(old)) * 2 < len(labels):
+        return {}
+    scale = sum(count for _, count in shape.bars) / total
+    return {label: old.get(label, 0) * scale for label in labels}
+
+
+def _plots(profile: Profile) -> str:
+    figures, compared = [], False
+    for shape in profile.shapes:
+        if not shape.bars:
+            continue
+        earlier = _earlier(shape, profile.before)
+        compared = compared or bool(earlier)
+        ordered = shape.unit != "rows" or shape.key == "time" or "distribution" in shape.title or "UTC" in shape.title
+        shown = shape.bars if ordered else shape.bars[:SHOWN_VALUES]
+        more = f' <span class="soft">(the {SHOWN_VALUES} most frequent)</span>' if len(shown) < len(shape.bars) else ""
+        drawing = bars(shape.title, shape.unit, shown, earlier)
+        figures.append(f"<figure><figcaption>{escape(shape.title)}{more}</figcaption>{drawing}</figure>")
+    if not figures:
+        return ""
+    key = '<p class="soft small"><span class="key"></span>at the share of the previous import</p>' if compared else ""
+    return f'<h2>Distributions</h2>{key}<div class="plots">{"".join(figures)}</div>'
+
+
+# Columns and rules ------------------------------------------------------------------------------------------
 
 
 def _columns(profile: Profile) -> str:
@@ -183,22 +230,34 @@ def _columns(profile: Profile) -> str:
         )
         for column in profile.columns
     )
-    headings = [
-        ("column", False),
-        ("type", False),
-        ("filled", True),
-        ("about distinct", True),
-        ("smallest", False),
-        ("largest", False),
-    ]
-    return "<h2>Columns</h2>" + _table(headings, rows)
+    headings = [("column", False), ("type", False), ("filled", True), ("about distinct", True)]
+    headings += [("smallest", False), ("largest", False)]
+    return "<h2>Columns</h2>" + table(headings, rows, "Columns")
 
 
-def _plots(profile: Profile) -> str:
-    if not profile.shapes:
-        return ""
-    figures = "".join(
-        f"<figure><figcaption>{escape(shape.title)}</figcaption>{bars(shape.title, shape.unit, shape.bars)}</figure>"
-        for shape in profile.shapes
+def _rules(verdict: Verdict) -> str:
+    def state(outcome: Outcome) -> str:
+        if outcome.passed:
+            return '<span class="good">holds</span>'
+        kind = "bad" if outcome.rule.severity == "critical" else "note"
+        return f'<span class="{kind}">broken</span>'
+
+    judged = [(outcome.rule, state(outcome), outcome.rule.show(outcome.observed)) for outcome in verdict.outcomes]
+    unjudged = [(rule, '<span class="soft">nothing to compare with</span>', "") for rule in verdict.unjudged]
+    rows = (
+        (
+            escape(rule.name),
+            found,
+            escape(observed),
+            escape(rule.bounds),
+            rule.severity + (", set for this group" if rule.is_overridden else ""),
+        )
+        for rule, found, observed in [*judged, *unjudged]
     )
-    return f'<h2>Distributions</h2><div class="plots">{figures}</div>'
+    headings = [("rule", False), ("", False), ("observed", True), ("must be", False), ("if broken", False)]
+    holding = sum(outcome.passed for outcome in verdict.outcomes)
+    return (
+        f"<details><summary>Rules: {holding} of {len(judged)} hold</summary>{table(headings, rows, 'Rules')}"
+        '<p class="soft small"><code>openpersonalize checks GROUP --set "RULE=critical|warning|off,MIN..MAX"</code> sets a rule '
+        "for a dataset group.</p></details>"
+    )

@@ -38,18 +38,20 @@ class Rule:
         """`at least 1,000`, `at most 1 %`."""
         ends = []
         if self.minimum is not None:
-            ends.append(f"at least {self.show(self.minimum)}")
+            ends.append(f"at least {self._bare(self.minimum)}")
         if self.maximum is not None:
-            ends.append(f"at most {self.show(self.maximum)}")
+            ends.append(f"at most {self._bare(self.maximum)}")
         return " and ".join(ends)
 
     def show(self, value: float) -> str:
         """The number as a person reads it."""
+        return f"{self._bare(value)} {self.unit}".rstrip()
+
+    def _bare(self, value: float) -> str:
         if self.is_share:
             percent = 100 * value
             return f"{percent:.0f} %" if percent == round(percent) else f"{percent:.3g} %"
-        number = f"{value:,.0f}" if value == round(value) else f"{value:,.3g}"
-        return f"{number} {self.unit}".rstrip()
+        return f"{value:,.0f}" if value == round(value) else f"{value:,.3g}"
 
 
 def share(name: str, number: str, meaning: str, maximum: float) -> Rule:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import log
 from typing import TYPE_CHECKING
 
-from pipelines.datasets.profile_queries import Row, Shape, share
+from pipelines.datasets.profile_queries import EXAMPLES, Numbers, Row, Shape, share
 
 if TYPE_CHECKING:
     from pipelines.datasets.profile import Summary
@@ -16,46 +16,53 @@ ENOUGH = 200
 OTHER = ""
 
 
-def against(before: Summary | None, row: Row, shapes: Sequence[Shape]) -> dict[str, float | int | None]:
+def against(before: Summary | None, row: Row, shapes: Sequence[Shape]) -> Numbers:
     """Numbers `drift:…`; what cannot be compared (another schema, the first import) has none."""
+    found = Numbers()
     if before is None:
-        return {}
-    found: dict[str, float | int | None] = {}
-    old, rows = before.row, row["rows"]
-    if row["full"] and old.get("full") and old.get("rows") and rows is not None:
-        found["drift:rows"] = rows / (old["rows"] or 1)
-    for name, value in row.items():
+        return found
+    if row["full"] and before.row.get("full") and before.row.get("rows"):
+        _add(found, "rows", (row["rows"] or 0) / (before.row["rows"] or 1), before, row, "rows", ",.0f")
+    for name in row:
         kind, _, column = name.partition(":")
-        earlier = old.get(name)
-        if value is None or earlier is None:
+        old, new = before.row.get(name), row[name]
+        if old is None or new is None:
             continue
         if kind == "filled":
-            found[f"drift:filled:{column}"] = abs(value - earlier)
-        elif kind == "median":
-            found[f"drift:median:{column}"] = _moved(old, column, value, earlier)
-    return found | _indexes(before, row, shapes)
+            _add(found, name, abs(new - old), before, row, name, ".1%")
+        elif kind == "median" and (width := _width(before.row, column)):
+            _add(found, name, abs(new - old) / width, before, row, name, ",.6g")
+    _indexes(found, before, row, shapes)
+    return found
 
 
-def _moved(old: Row, column: str, median: float, earlier: float) -> float | None:
-    """The way of the median, in earlier interquartile ranges."""
+def _add(found: Numbers, key: str, value: float, before: Summary, row: Row, name: str, form: str) -> None:
+    found.row[f"drift:{key}"] = value
+    found.examples[f"drift:{key}"] = [f"{before.row[name]:{form}} in {before.name}, {row[name]:{form}} now"]
+
+
+def _width(old: Row, column: str) -> float:
+    """The interquartile range, 0 if there is none to divide by."""
     low, high = old.get(f"quartile:{column}"), old.get(f"upper quartile:{column}")
-    if low is None or high is None or high <= low:
-        return None
-    return abs(median - earlier) / (high - low)
+    return high - low if low is not None and high is not None else 0
 
 
-def _indexes(before: Summary, row: Row, shapes: Sequence[Shape]) -> dict[str, float | int | None]:
+def _indexes(found: Numbers, before: Summary, row: Row, shapes: Sequence[Shape]) -> None:
     """Of each column that is counted by its values."""
     earlier = {shape.key: shape for shape in before.shapes}
-    found: dict[str, float | int | None] = {}
     for shape in shapes:
         column = shape.key.removeprefix("column:")
-        total, old_total = row.get(f"cells:{column}"), before.row.get(f"cells:{column}")
-        if shape.key in earlier and min(total or 0, old_total or 0) >= ENOUGH:
-            found[f"drift:{column}"] = stability_index(
-                dict(earlier[shape.key].bars), int(old_total or 0), dict(shape.bars), int(total or 0)
-            )
-    return found
+        total, old_total = int(row.get(f"cells:{column}") or 0), int(before.row.get(f"cells:{column}") or 0)
+        if shape.key not in earlier or min(total, old_total) < ENOUGH:
+            continue
+        old, new = dict(earlier[shape.key].bars), dict(shape.bars)
+        found.row[f"drift:{column}"] = stability_index(old, old_total, new, total)
+        change = {value: new.get(value, 0) / total - old.get(value, 0) / old_total for value in {**old, **new}}
+        worst = sorted(change, key=lambda value: (-abs(change[value]), value))[:EXAMPLES]
+        found.examples[f"drift:{column}"] = [
+            f"{value}: {old.get(value, 0) / old_total:.1%} in {before.name}, {new.get(value, 0) / total:.1%} now"
+            for value in worst
+        ]
 
 
 def stability_index(old: dict[str, int], old_total: int, new: dict[str, int], new_total: int) -> float:

@@ -16,6 +16,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -69,6 +70,16 @@ class Job:
         return self.folder / "rejects.parquet"
 
     @property
+    def about(self) -> Mapping[str, str]:
+        """What a person knows the import by."""
+        mode = self.resource.doc.get("importMode", "FULL")
+        asked = f"{self.resource.created_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        return {
+            "data": str(self.resource.doc["dataSource"]["dataLocation"]),
+            "job": f"{self.resource.arn} ({mode}, asked for {asked})",
+        }
+
+    @property
     def tag(self) -> str:
         """The snapshot's tag in the group's repository."""
         return f"data/{self.dataset.id}/{self.resource.id}"
@@ -119,7 +130,7 @@ def check(settings: Settings, job_id: str) -> None:
         if job is None:
             return
         profile = Profile.load(job.profile)
-        verdict = building.check(profile, job.schema, job.report, job.rejects, job.overrides)
+        verdict = building.check(profile, job.schema, job.report, job.rejects, job.overrides, job.about)
         for outcome in verdict.outcomes:
             log.info("%s %s", "ok     " if outcome.passed else outcome.rule.severity, outcome)
         if not verdict.passed:
@@ -156,7 +167,9 @@ def fail(settings: Settings, job_id: str, reason: str) -> None:
         return
     if not job.report.is_file():
         job.folder.mkdir(parents=True, exist_ok=True)
-        job.report.write_text(render_refusal(job.schema.dataset_type, job.resource.name, reason), encoding="utf-8")
+        job.report.write_text(
+            render_refusal(job.schema.dataset_type, job.resource.name, reason, job.about), encoding="utf-8"
+        )
     with transaction(settings) as conn:
         row = store.get(conn, id=job_id, lock=True)
         if row is None or row.status not in store.UNFINISHED:

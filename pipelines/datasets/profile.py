@@ -130,8 +130,10 @@ def measure(
     )
     row |= columns.numbers.row | numbers.row
     shapes = [*numbers.shapes, *columns.numbers.shapes]
-    row |= drift.against(around.before, row, shapes)
-    examples = {number: lines for number, lines in (columns.numbers.examples | numbers.examples).items() if lines}
+    changes = drift.against(around.before, row, shapes)
+    row |= changes.row
+    examples = columns.numbers.examples | numbers.examples | changes.examples
+    examples = {number: lines for number, lines in examples.items() if lines}
     return Profile(
         schema.dataset_type, name, row, columns.columns, shapes, rejects.groups(connection), examples, around.before
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import expm1, log1p
 from typing import Any
 
-from pipelines.datasets.profile_queries import Numbers, Part, Shape, over_time, share
+from pipelines.datasets.profile_queries import TIMES, Numbers, Part, Shape, moment, over_time, share
 from pipelines.datasets.schema import EVENT_TYPE, TIMESTAMP, Field
 from pipelines.datasets.values import quoted, text
 
@@ -19,7 +19,6 @@ FENCE = 5
 """Interquartile ranges beyond the quartiles, of ln(1 + |x|): a normal distribution has nothing there, prices neither."""
 NEVER_NEGATIVE = frozenset({"PRICE", "DURATION", "AVERAGE_RATING", "REPEAT_FREQUENCY"})
 RARELY = 0.01
-TIMES = ("CREATION_TIMESTAMP", "ACTION_EXPIRATION_TIMESTAMP")
 
 
 @dataclass(frozen=True)
@@ -68,14 +67,19 @@ def _by_value(field: Field) -> bool:
 
 
 def _is_number(field: Field) -> bool:
-    return field.avro in ("int", "long", "float", "double") and field.name not in (TIMESTAMP, *TIMES)
+    return field.avro in ("int", "long", "float", "double") and field.name not in TIMES
 
 
 def _column(field: Field, rows: int, facts: dict[str, Any]) -> Column:
     marks = [word for word, on in (("categorical", field.categorical), ("textual", field.textual)) if on]
     kind = " ".join([field.avro, *marks, *(["nullable"] if field.nullable else [])])
-    ends = ["" if facts[end] is None else str(facts[end])[:40] for end in ("smallest", "largest")]
-    return Column(field.name, kind, share(facts["filled"], rows), int(facts["distinct"]), ends[0], ends[1])
+    ends = ["" if facts[end] is None else _end(field, facts[end]) for end in ("smallest", "largest")]
+    distinct = min(int(facts["distinct"]), int(facts["filled"]))
+    return Column(field.name, kind, share(facts["filled"], rows), distinct, ends[0], ends[1])
+
+
+def _end(field: Field, value: Any) -> str:
+    return moment(value, 1) if field.name in TIMES else f"{value:.7g}" if isinstance(value, float) else str(value)[:40]
 
 
 def _facts(part: Part, fields: list[Field]) -> dict[str, dict[str, Any]]:
@@ -141,7 +145,7 @@ def _values(part: Part, field: Field, numbers: Numbers) -> Column:
 def _stands_out(part: Part, field: Field, column: Column, facts: dict[str, Any], numbers: Numbers) -> None:
     if field.textual:
         numbers.row[f"long_texts:{field.name}"] = facts["long"]
-    elif field.name in TIMES and facts["filled"]:
+    elif field.name in TIMES and field.name != TIMESTAMP and facts["filled"]:
         numbers.shapes += _moments(part, field, facts)
     elif _is_number(field):
         _number(part, field, column, facts, numbers)
@@ -159,31 +163,32 @@ def _moments(part: Part, field: Field, facts: dict[str, Any]) -> list[Shape]:
 
 def _number(part: Part, field: Field, column: Column, facts: dict[str, Any], numbers: Numbers) -> None:
     name, key = quoted(field.name), field.name
-    low, middle, high = _quartiles(part, name)
-    numbers.row |= {f"quartile:{key}": low, f"median:{key}": middle, f"upper quartile:{key}": high}
-    smallest, largest = facts["smallest"], facts["largest"]
     numbers.row[f"negative:{key}"] = negative = _odd_negatives(key, facts)
     if negative:
-        numbers.examples[f"negative:{key}"] = part.cells(key, f"{name} ASC NULLS LAST")
+        numbers.examples[f"negative:{key}"] = part.cells(key, f"{name} < 0", "ASC")
     numbers.row[f"outliers:{key}"] = 0
-    if low is None or middle is None or high is None:
+    quantiles = _quantiles(part, name)
+    if quantiles is None:
         return
-    bottom, top = fences(low, high) if high > low else (smallest, largest)
-    if smallest < bottom or largest > top:
-        outside = f"{name} < {bottom!r} OR {name} > {top!r}"
+    bottom, low, middle, high, top = quantiles
+    numbers.row |= {f"quartile:{key}": low, f"median:{key}": middle, f"upper quartile:{key}": high}
+    floor, ceiling = fences(low, high)
+    if high > low and (facts["smallest"] < floor or facts["largest"] > ceiling):
+        outside = f"({name} < {floor!r} OR {name} > {ceiling!r})"
         [numbers.row[f"outliers:{key}"]] = part.one(f"SELECT count(*) FILTER ({outside}) FROM part")
-        numbers.examples[f"outliers:{key}"] = part.cells(key, f"abs({name}::DOUBLE - {middle!r}) DESC NULLS LAST")
-    numbers.shapes.append(_histogram(part, field, column, max(smallest, bottom), min(largest, top)))
+        order = "DESC" if facts["largest"] > ceiling else "ASC"
+        numbers.examples[f"outliers:{key}"] = part.cells(key, outside, order)
+    numbers.shapes.append(_histogram(part, field, column, bottom, top))
 
 
-def _quartiles(part: Part, name: str) -> tuple[float | None, float | None, float | None]:
-    """Exact up to 100,000 rows, of an even sample of the part above."""
+def _quantiles(part: Part, name: str) -> tuple[float, float, float, float, float] | None:
+    """At 0.5, 25, 50, 75 and 99.5 %: exact up to 100,000 rows, of an even sample of the part above; None of no value."""
     step = max(part.rows // SAMPLE, 1)
     [found] = part.one(
-        f"SELECT quantile_cont({name}::DOUBLE, [0.25, 0.5, 0.75]) "
+        f"SELECT quantile_cont({name}::DOUBLE, [0.005, 0.25, 0.5, 0.75, 0.995]) "
         f"FROM read_parquet({text(str(part.path))}, file_row_number = true) WHERE file_row_number % {step} = 0"
     )
-    return tuple(found) if found else (None, None, None)
+    return tuple(found) if found else None
 
 
 def fences(low: float, high: float) -> tuple[float, float]:
@@ -209,7 +214,7 @@ def _odd_negatives(column: str, facts: dict[str, Any]) -> int:
 
 
 def _histogram(part: Part, field: Field, column: Column, low: float, high: float) -> Shape:
-    """Each of a few values, or twenty bins of equal width; what lies outside the fences is in the outermost bins."""
+    """Each of a few values, or twenty bins of equal width; what lies outside `low` and `high` is in the outermost bins."""
     name = quoted(field.name)
     if column.distinct <= FEW_VALUES:
         found = part.select(f"SELECT {name}, count(*) FROM part WHERE {name} IS NOT NULL GROUP BY 1 ORDER BY 1")
@@ -221,5 +226,6 @@ def _histogram(part: Part, field: Field, column: Column, low: float, high: float
         f"FROM part WHERE {name} IS NOT NULL GROUP BY 1"
     )
     counts = dict(found)
-    bars = [(f"from {low + width * bin:.4g}", int(counts.get(bin, 0))) for bin in range(20)]
+    labels = [f"below {low + width:.4g}", *(f"from {low + width * bin:.4g}" for bin in range(1, 20))]
+    bars = [(label, int(counts.get(bin, 0))) for bin, label in enumerate(labels)]
     return Shape(f"column:{field.name}", f"{field.name}: distribution", "rows", bars)

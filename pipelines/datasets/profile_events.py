@@ -62,9 +62,9 @@ def _times(part: Part, numbers: Numbers, as_of: float | None) -> None:
         "longest_gap": 0,
     }
     if late:
-        numbers.examples["future_share"] = part.cells(TIMESTAMP, f"{TIMESTAMP} DESC")
+        numbers.examples["future_share"] = part.cells(TIMESTAMP, future, "DESC")
     if early:
-        numbers.examples["ancient_share"] = part.cells(TIMESTAMP, TIMESTAMP)
+        numbers.examples["ancient_share"] = part.cells(TIMESTAMP, ancient, "ASC")
     if part.rows:
         step = 3_600 if covered > 4 * DAY else 60
         part.connection.execute(

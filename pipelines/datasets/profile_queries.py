@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.datasets.schema import Schema
+from pipelines.datasets.schema import CREATION_TIMESTAMP, TIMESTAMP, Schema
 from pipelines.datasets.snapshot import Snapshot
 from pipelines.datasets.values import quoted, text
 
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, float | int | None]
 EXAMPLES = 5
+EXPIRATION = "ACTION_EXPIRATION_TIMESTAMP"
+TIMES = (TIMESTAMP, CREATION_TIMESTAMP, EXPIRATION)
+"""Fields that are moments: seconds since 1970."""
 DAY = 86_400
-MAX_BARS = 60
+MAX_BARS = 75
 # A minute to a year: what a bar of a drawing over time may stand for.
 SPANS = [60, 300, 900, 3_600, 3 * 3_600, 6 * 3_600, 12 * 3_600, DAY, 2 * DAY, 7 * DAY, 14 * DAY, 30 * DAY, 91 * DAY, 365 * DAY, 3_650 * DAY, 36_500 * DAY]  # fmt: skip
 
@@ -72,17 +76,30 @@ class Part:
         wanted = ", ".join(str(code) for code in codes)
         return dict(self.select(f"SELECT code, id FROM {ids(column)} WHERE code IN ({wanted})")) if wanted else {}
 
-    def cells(self, column: str, order: str) -> list[str]:
-        """The first values of a column in an order, each with the ids of its row: `-5 (item i7)`."""
-        keys = self.schema.id_columns
+    def cells(self, column: str, condition: str, order: str) -> list[str]:
+        """The first values of a column that fulfil a condition, each with the ids of its row: `-5.0 (item i7)`."""
+        keys, name = self.schema.id_columns, quoted(column)
         codes = ", ".join(quoted(key) for key in keys)
-        found = self.select(f"SELECT {quoted(column)}, {codes} FROM part ORDER BY {order}, {codes} LIMIT {EXAMPLES}")
+        found = self.select(
+            f"SELECT {shown(column)}, {codes} FROM part WHERE {condition} ORDER BY {name} {order}, {codes} LIMIT {EXAMPLES}"
+        )
         names = [self.names(key, {row[n + 1] for row in found}) for n, key in enumerate(keys)]
         words = [key.removesuffix("_ID").lower() for key in keys]
         return [
-            f"{row[0]:.12g} ({', '.join(f'{word} {name[code]}' for word, name, code in zip(words, names, row[1:], strict=True))})"
+            f"{row[0]} ({', '.join(f'{word} {name[code]}' for word, name, code in zip(words, names, row[1:], strict=True))})"
             for row in found
         ]
+
+
+def shown(column: str) -> str:
+    """SQL: a value as a person reads it; a time as seconds and as a date."""
+    name = quoted(column)
+    if column not in TIMES:
+        return f"{name}::VARCHAR"
+    # TRY: years beyond those that a date can have.
+    return (
+        f"{name}::VARCHAR || COALESCE(' = ' || TRY(strftime(make_timestamp({name} * 1000000), '%Y-%m-%d %H:%M')), '')"
+    )
 
 
 def ids(column: str) -> str:
@@ -111,19 +128,19 @@ def over_time(counts: Sequence[tuple[int, int]], key: str, title: str, unit: str
     first, last = counts[0][0], counts[-1][0]
     span = next(span for span in SPANS if (last // span) - (first // span) < MAX_BARS or span == SPANS[-1])
     bars = dict.fromkeys(range(first // span, last // span + 1), 0)
-    for moment, rows in counts:
-        bars[moment // span] += rows
-    labelled = [(_moment(bin * span, span), rows) for bin, rows in bars.items()]
+    for seconds, rows in counts:
+        bars[seconds // span] += rows
+    labelled = [(moment(bin * span, span), rows) for bin, rows in bars.items()]
     return [Shape(key, f"{title} (UTC; a bar is {_length(span)})", unit, labelled)]
 
 
-def _moment(seconds: int, span: int) -> str:
-    from datetime import UTC, datetime, timedelta
-
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds) if seconds > -62_135_596_800 else None
-    if moment is None:
-        return "year 1"
-    return moment.strftime("%Y-%m-%d" if span >= DAY else "%Y-%m-%d %H:%M")
+def moment(seconds: int, span: int) -> str:
+    """A time as a person reads it, as exact as bars of `span` seconds need."""
+    try:
+        found = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    except OverflowError:
+        return f"{seconds:,} s"
+    return f"{found:%Y-%m-%d}" if span >= DAY else f"{found:%Y-%m-%d %H:%M}"
 
 
 def _length(span: int) -> str:

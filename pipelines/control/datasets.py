@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from itertools import chain
 
 from sqlalchemy import delete as sql_delete
 
-from pipelines.aws.errors import InvalidInput
+from pipelines.aws.errors import InvalidInput, ResourceInUse
 from pipelines.control import avro, lookup, views
 from pipelines.control.context import Context, Given
 from pipelines.control.creation import arn_of, create
+from pipelines.datasets.rewriting_lock import is_rewritten
 from pipelines.registry import store
 from pipelines.registry.store import Resource
 from pipelines.registry.tables import events
@@ -105,16 +107,18 @@ def _unfinished_imports(context: Context, dataset: Resource) -> list[Resource]:
 
 
 def _blockers(context: Context, dataset: Resource) -> Iterable[Resource]:
-    imports = store.children(context.conn, dataset.id, "DatasetImportJob")
-    trainings = store.in_group(context.conn, dataset.group_id or "", "SolutionVersion")
-    return [resource for resource in (*imports, *trainings) if resource.status in store.UNFINISHED]
+    """Jobs that read or write it, trainings of its group, and deletions of users, which go through all datasets."""
+    group_id = dataset.group_id or ""
+    jobs = store.children(context.conn, dataset.id)
+    of_group = (store.in_group(context.conn, group_id, kind) for kind in ("SolutionVersion", "DataDeletionJob"))
+    return [one for one in chain(jobs, *of_group) if one.status in store.UNFINISHED]
 
 
 _delete = views.deleting("Dataset", _blockers)
 
 
 def delete_dataset(context: Context, given: Given) -> Given:
-    """Raises ResourceInUse while an import into it or a training of its group is unfinished.
+    """Raises ResourceInUse while a job or a training that needs it is unfinished, or its snapshot is being rewritten.
 
     `dataset/<group>/EVENT_INTERACTIONS` stands for the group's streamed events: they are deleted.
     """
@@ -125,4 +129,7 @@ def delete_dataset(context: Context, given: Given) -> Given:
         group = lookup.lock(context, "DatasetGroup", group_arn)
         context.conn.execute(sql_delete(events).where(events.c.group_id == group.id))
         return {}
+    dataset = lookup.lock(context, "Dataset", arn)
+    if is_rewritten(context.conn, dataset.id):
+        raise ResourceInUse(f"{arn} is being compacted; try again in a few minutes.")
     return _delete(context, given)

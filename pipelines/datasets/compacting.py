@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from pipelines.datasets import rewriting
+from pipelines.datasets.rewriting_lock import alone
 from pipelines.datasets.snapshot import Snapshot
 from pipelines.disk import require_disk
 from pipelines.registry import store
-from pipelines.registry.database import engine, transaction
+from pipelines.registry.database import transaction
 from pipelines.registry.store import Resource
 from pipelines.registry.tables import resources
 from pipelines.repository.group import GroupRepository
@@ -127,29 +126,3 @@ def _swap(settings: Settings, dataset: Resource, tag: str, facts: dict[str, Any]
             return False
         store.update(conn, dataset.id, internal={"snapshot": facts}, touch=False)
         return True
-
-
-@contextmanager
-def alone(settings: Settings, dataset_id: str, *, wait: bool = False) -> Iterator[bool]:
-    """Hold the right to rewrite a dataset's snapshot; False when another has it and `wait` is not set.
-
-    A lock of the database session: whoever dies holds nothing. While it is held the dataset can't be deleted.
-    """
-    database = engine(settings, pool_size=1)
-    take = func.pg_advisory_lock if wait else func.pg_try_advisory_lock
-    try:
-        # Minutes may pass: no transaction may stay open for so long.
-        with database.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
-            taken = conn.execute(select(take(_key(dataset_id)))).scalar_one()
-            yield wait or bool(taken)
-    finally:
-        database.dispose()
-
-
-def is_rewritten(conn: Connection, dataset_id: str) -> bool:
-    """Whether somebody rewrites the dataset's snapshot; if not, nobody begins to before the transaction ends."""
-    return not conn.execute(select(func.pg_try_advisory_xact_lock(_key(dataset_id)))).scalar_one()
-
-
-def _key(dataset_id: str) -> Any:
-    return func.hashtextextended(f"openpersonalize:rewriting:{dataset_id}", 0)

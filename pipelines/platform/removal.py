@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 GROUP_VISIBLE = timedelta(seconds=0.5)
 """How long at least a dataset group can still be described after its delete, as clients that wait for it expect."""
 
+_WITH = {"Solution": ("SolutionVersion",), "Dataset": ("DatasetImportJob", "DatasetExportJob")}
+"""Kinds that go with what they hang on; others hold it up."""
+
 # What others hang on comes later.
 _ORDER = ("Campaign", "EventTracker", "Solution", "Dataset", "DatasetGroup")
 
@@ -75,18 +78,25 @@ def _still_needed(conn: Connection, resource: Resource, hanging: Iterable[Resour
 
 
 def _hanging(conn: Connection, resource: Resource) -> list[Resource]:
-    """What goes with it: versions with their solution, import jobs with their dataset, all with their group."""
+    """What goes with it: versions with their solution, jobs with their dataset, all with their group."""
     if resource.kind == "DatasetGroup":
         return store.in_group(conn, resource.id)
-    kinds = {"Solution": "SolutionVersion", "Dataset": "DatasetImportJob"}
-    return store.children(conn, resource.id, kinds[resource.kind]) if resource.kind in kinds else []
+    kinds = _WITH.get(resource.kind, ())
+    return [child for child in store.children(conn, resource.id) if child.kind in kinds]
 
 
 def _remove_files(settings: Settings, resource: Resource, hanging: Iterable[Resource]) -> None:
+    folders = {
+        "DatasetImportJob": settings.imports_dir,
+        "DatasetExportJob": settings.exports_dir,
+        "DataDeletionJob": settings.deletions_dir,
+        # What a compaction that was killed has left.
+        "Dataset": settings.imports_dir,
+    }
     for one in (resource, *hanging):
-        if one.kind == "DatasetImportJob":
-            shutil.rmtree(settings.imports_dir / one.id, ignore_errors=True)
-        elif one.kind == "Solution":
+        if one.kind in folders:
+            shutil.rmtree(folders[one.kind] / one.id, ignore_errors=True)
+        if one.kind == "Solution":
             bentos.remove_solution(settings, one.id)
             _repository(settings, one).forget(f"solution/{one.id}", f"sv/{one.id}")
         elif one.kind == "Dataset":

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection
 
 from pipelines.datasets import compacting, rewriting
+from pipelines.datasets.rewriting_lock import alone, is_rewritten
 from pipelines.datasets.snapshot import Snapshot
 from pipelines.registry import store
 from pipelines.registry.store import Resource
@@ -141,23 +142,23 @@ def test_a_dataset_on_its_way_out_is_left_alone(shop: Shop) -> None:
 
 
 def test_of_two_at_once_one_does_it(shop: Shop) -> None:
-    with compacting.alone(shop.settings, shop.id) as free:
+    with alone(shop.settings, shop.id) as free:
         assert free
         assert not compacting.compact_one(shop.settings, shop.dataset.arn)
         with shop.conn.begin():
-            assert compacting.is_rewritten(shop.conn, shop.id)
+            assert is_rewritten(shop.conn, shop.id)
     with shop.conn.begin():
-        assert not compacting.is_rewritten(shop.conn, shop.id)
+        assert not is_rewritten(shop.conn, shop.id)
 
 
 def test_who_waits_comes_next(shop: Shop) -> None:
     order: list[str] = []
 
     def second() -> None:
-        with compacting.alone(shop.settings, shop.id, wait=True) as free:
+        with alone(shop.settings, shop.id, wait=True) as free:
             order.append(f"second {free}")
 
-    with compacting.alone(shop.settings, shop.id):
+    with alone(shop.settings, shop.id):
         waiting = threading.Thread(target=second)
         waiting.start()
         order.append("first")

@@ -12,7 +12,7 @@ from pipelines.platform.removal import remove_deleted
 from pipelines.platform.upkeep import prune_rows, turn_partitions
 from pipelines.registry import store
 from pipelines.registry.store import Resource
-from pipelines.registry.tables import events, outbox, resources, workers
+from pipelines.registry.tables import action_events, events, outbox, records, resources, workers
 from pipelines.repository import GroupRepository
 from pipelines.settings import Settings
 from tests.support.registry import add, add_campaign, add_dataset, add_group, add_solution, add_version
@@ -112,6 +112,55 @@ def test_an_interactions_dataset_takes_its_jobs_reports_and_events_with_it(
     assert not {dataset.id, job.id} & left and {group.id, other.id, items.id} <= left
     assert not (settings.imports_dir / job.id).exists()
     assert (count_events(conn, group), count_events(conn, other)) == (0, 1)
+
+
+def test_a_dataset_takes_its_jobs_and_all_that_was_streamed_into_it(conn: Connection, settings: Settings) -> None:
+    record = {"record_id": "r", "properties": {}}
+    event = {"user_key": "u", "session_id": "s", "event_id": "e", "event_type": "TAKEN", "action_id": "a", "sent_at": 1}
+    with conn.begin():
+        group = add_group(conn)
+        gone, stays = add_dataset(conn, group, "ITEMS"), add_dataset(conn, group, "USERS")
+        for dataset in (gone, stays):
+            conn.execute(insert(records).values({**record, "dataset_id": dataset.id}))
+            conn.execute(insert(action_events).values({**event, "dataset_id": dataset.id}))
+        jobs = [add(conn, f"Dataset{kind}Job", kind, group=group, parent=gone) for kind in ("Import", "Export")]
+        deletion = add(conn, "DataDeletionJob", "leave", status=store.COMPLETED, group=group)
+    folders = [settings.imports_dir / jobs[0].id, settings.exports_dir / jobs[1].id, settings.imports_dir / gone.id]
+    for folder in (*folders, settings.deletions_dir / deletion.id):
+        folder.mkdir(parents=True)
+    repository = GroupRepository(settings, group.id)
+    for dataset in (gone, stays):
+        with repository.worktree(f"data/{dataset.id}", "job") as tree:
+            tree.git("tag", f"data/{dataset.id}/job")
+    mark(conn, gone)
+    assert remove_deleted(conn, settings, now(conn)) == 1
+    assert {gone.id, *(job.id for job in jobs)} & ids(conn) == set()
+    assert {stays.id, deletion.id} <= ids(conn)
+    assert [folder.exists() for folder in folders] == [False] * 3
+    assert repository._git("for-each-ref", "--format=%(refname)").splitlines() == [
+        f"refs/heads/data/{stays.id}",
+        "refs/heads/main",
+        f"refs/tags/data/{stays.id}/job",
+    ]
+    with conn.begin():
+        for table in (records, action_events):
+            assert conn.execute(select(table.c.dataset_id)).scalars().all() == [stays.id]
+
+
+def test_a_group_takes_its_deletion_jobs_with_their_reports(conn: Connection, settings: Settings) -> None:
+    with conn.begin():
+        group = add_group(conn)
+        deletion = add(conn, "DataDeletionJob", "leave", status=store.IN_PROGRESS, group=group)
+    (settings.deletions_dir / deletion.id).mkdir(parents=True)
+    mark(conn, group)
+    remove_deleted(conn, settings, now(conn))
+    later = now(conn) + timedelta(seconds=1)
+    assert remove_deleted(conn, settings, later) == 0, "it waits for the job"
+    with conn.begin():
+        store.update(conn, deletion.id, status=store.COMPLETED)
+    assert remove_deleted(conn, settings, later) == 1
+    assert ids(conn) == set()
+    assert not (settings.deletions_dir / deletion.id).exists()
 
 
 def test_a_group_stays_describable_for_half_a_second_then_all_of_it_is_gone(

@@ -85,7 +85,7 @@ class Campaigns:
         self._read_from = self._read_at = -STALE_SECONDS
         self._reading = asyncio.Lock()
         self._settling: dict[str, asyncio.Task[None]] = {}
-        self._versions: dict[str, asyncio.Task[Recommender]] = {}
+        self._versions: dict[Version, asyncio.Task[Recommender]] = {}
         self._failures: dict[Step, Failure] = {}
         self._stop = Event()
 
@@ -241,22 +241,22 @@ class Campaigns:
     async def _recommender(self, version: Version | None) -> Recommender:
         if version is None:
             raise LookupError("the solution version does not exist any more")
-        task = self._versions.get(version.id)
+        task = self._versions.get(version)
         if task is None:
             task = asyncio.create_task(asyncio.to_thread(self._load, version, self._stop))
-            self._versions[version.id] = task
+            self._versions[version] = task
         try:
             return await asyncio.shield(task)
         except Exception:
-            if self._versions.get(version.id) is task:
-                del self._versions[version.id]
+            if self._versions.get(version) is task:
+                del self._versions[version]
             raise
 
     def _swap(self, routes: dict[str, Route]) -> None:
         self.routes = routes
-        used = {route.loaded.version.id for route in routes.values() if route.loaded}
-        for version_id in [key for key, task in self._versions.items() if task.done() and key not in used]:
-            del self._versions[version_id]
+        used = {route.loaded.version for route in routes.values() if route.loaded}
+        for version in [key for key, task in self._versions.items() if task.done() and key not in used]:
+            del self._versions[version]
 
     async def _wait_for(self, campaign: Campaign) -> None:
         task = self._settling.get(campaign.id)

@@ -24,8 +24,8 @@ FROM openpersonalize.resources WHERE kind = 'Campaign' ORDER BY id
 _CAMPAIGNS = """
 SELECT c.id, c.arn, c.name, c.status, c.group_id,
        c.internal #>> '{deployment,id}', c.doc #>> '{latestCampaignUpdate,status}',
-       wanted.id, wanted.parent_id, wanted.arn, wanted.internal ->> 'event_cutoff',
-       serving.id, serving.parent_id, serving.arn, serving.internal ->> 'event_cutoff'
+       wanted.id, wanted.parent_id, wanted.arn, wanted.internal ->> 'event_cutoff', wanted.internal ->> 'edition',
+       serving.id, serving.parent_id, serving.arn, serving.internal ->> 'event_cutoff', serving.internal ->> 'edition'
 FROM openpersonalize.resources c
 LEFT JOIN openpersonalize.resources wanted
        ON wanted.id = c.internal #>> '{deployment,solution_version_id}' AND wanted.kind = 'SolutionVersion'
@@ -44,6 +44,8 @@ class Version:
     arn: str
     event_cutoff: int
     """Streamed events up to this id are in the version's training; only later ones are read per request."""
+    edition: int
+    """How often its artefact was written anew, because users were deleted from it; the newest is to be served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +97,18 @@ def _campaign(row: Row) -> Campaign:
         group_id=row[4],
         deployment_id=row[5] or "",
         update_failed=row[6] == CREATE_FAILED,
-        wanted=_version(row[7:11]),
-        serving=_version(row[11:15]),
+        wanted=_version(row[7:12]),
+        serving=_version(row[12:17]),
     )
 
 
 def _version(columns: Row) -> Version | None:
     if columns[0] is None:
         return None
-    return Version(id=columns[0], solution_id=columns[1], arn=columns[2], event_cutoff=int(columns[3] or 0))
+    return Version(
+        id=columns[0],
+        solution_id=columns[1],
+        arn=columns[2],
+        event_cutoff=int(columns[3] or 0),
+        edition=int(columns[4] or 0),
+    )

@@ -138,7 +138,9 @@ def load(settings: Settings, version: Version, stop: Event) -> Recommender:
     from pipelines.serving.artefact import Artefact
     from pipelines.serving.recommender import Recommender
 
-    recommender = Recommender(Artefact.open(local.fetch(settings, version.solution_id, version.id, stop)))
+    recommender = Recommender(
+        Artefact.open(local.fetch(settings, version.solution_id, version.id, version.edition, stop))
+    )
     recommender.recommend("", [], 25)
     return recommender
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, or_, select
 
 from pipelines.registry import store
 from pipelines.registry.store import Resource
-from pipelines.registry.tables import deployments, resources, workers
+from pipelines.registry.tables import resources
+from pipelines.registry.workers import reports
 
 log = logging.getLogger(__name__)
-
-ALIVE = timedelta(seconds=5)
-"""A worker beats every second; one that has been silent for longer is not waited for."""
 
 UPDATE = "latestCampaignUpdate"
 
@@ -40,7 +38,7 @@ def _advance(conn: Connection, campaign_id: str, now: datetime) -> bool:
     if campaign is None or campaign.is_deleting:
         return False
     wanted = campaign.internal["deployment"]
-    ready, error = _reports(conn, campaign.id, wanted["id"], now)
+    ready, error = reports(conn, campaign.id, wanted["id"], now)
     if error is not None:
         _end(conn, campaign, wanted, now, error)
         return True
@@ -48,19 +46,6 @@ def _advance(conn: Connection, campaign_id: str, now: datetime) -> bool:
         _end(conn, campaign, wanted, now, None)
         return True
     return _begin(conn, campaign, now)
-
-
-def _reports(conn: Connection, campaign_id: str, deployment_id: str, now: datetime) -> tuple[bool, str | None]:
-    """(whether every living worker, at least one, serves the deployment, the first error that one reported)."""
-    living = list(conn.execute(select(workers.c.id).where(workers.c.heartbeat_at > now - ALIVE)).scalars())
-    query = select(deployments.c.worker_id, deployments.c.error).where(
-        deployments.c.campaign_id == campaign_id,
-        deployments.c.deployment_id == deployment_id,
-        deployments.c.worker_id.in_(living),
-    )
-    reports = {row.worker_id: row.error for row in conn.execute(query)}
-    error = next((error for error in reports.values() if error is not None), None)
-    return bool(living) and set(reports) == set(living), error
 
 
 def _begin(conn: Connection, campaign: Resource, now: datetime) -> bool:

@@ -18,6 +18,7 @@ from threading import Event
 from time import monotonic
 from typing import IO
 
+from pipelines.serving import scrubbing
 from pipelines.settings import Settings
 
 RESTORE_SECONDS = 900.0
@@ -33,20 +34,24 @@ def model_directory(settings: Settings, solution_id: str, version_id: str) -> Pa
     return settings.bento_home / "models" / f"solution-{solution_id}" / version_id
 
 
-def fetch(settings: Settings, solution_id: str, version_id: str, stop: Event | None = None) -> Path:
-    """The folder of a version's artefact, rebuilt first if it is missing; raises FetchError.
+def fetch(settings: Settings, solution_id: str, version_id: str, edition: int = 0, stop: Event | None = None) -> Path:
+    """The folder of a version's artefact, rebuilt first if it is missing or older than `edition`; raises FetchError.
 
     Two workers that miss the same version rebuild it once. Blocks, so call it from a thread; `stop` ends it early.
     """
     directory = model_directory(settings, solution_id, version_id)
-    if directory.exists():
+    if _is_there(directory, edition):
         return directory
     with _lock(settings, version_id):
-        if not directory.exists():
+        if not _is_there(directory, edition):
             restore(settings, version_id, stop)
-    if not directory.exists():
+    if not _is_there(directory, edition):
         raise FetchError(f"Solution version {version_id} was restored, but {directory} is not there")
     return directory
+
+
+def _is_there(directory: Path, edition: int) -> bool:
+    return directory.exists() and (edition == 0 or scrubbing.edition(directory) >= edition)
 
 
 def restore(settings: Settings, version_id: str, stop: Event | None = None) -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
 from pipelines.serving import local
+from pipelines.serving.scrubbing import edition, scrub
 from pipelines.settings import Settings
+from tests.support.artefacts import make_artefact
 
 
 @pytest.fixture
@@ -77,7 +81,7 @@ def test_a_restore_ends_with_the_worker(here: Settings, monkeypatch: pytest.Monk
     command(monkeypatch, f"import time; open({os.fspath(here.home / 'started')!r}, 'w').close(); time.sleep(60)")
     stop = threading.Event()
     with ThreadPoolExecutor(1) as pool:
-        fetched = pool.submit(local.fetch, here, "s", "v1", stop)
+        fetched = pool.submit(local.fetch, here, "s", "v1", 0, stop)
         deadline = time.monotonic() + 20
         while not (here.home / "started").exists():
             assert time.monotonic() < deadline
@@ -85,3 +89,16 @@ def test_a_restore_ends_with_the_worker(here: Settings, monkeypatch: pytest.Monk
         stop.set()
         with pytest.raises(local.FetchError):
             fetched.result(10)
+
+
+def test_an_edition_older_than_the_one_wanted_is_rebuilt(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = make_artefact(local.model_directory(here, "s", "v1"))
+
+    def rebuild(_settings: Settings, _version_id: str, _stop: Event | None) -> None:
+        scrub(directory, here.home / "new", users=["u1"], items=[], edition=2)
+        shutil.rmtree(directory)
+        (here.home / "new").rename(directory)
+
+    monkeypatch.setattr(local, "restore", rebuild)
+    assert edition(local.fetch(here, "s", "v1")) == 0
+    assert edition(local.fetch(here, "s", "v1", 2)) == 2

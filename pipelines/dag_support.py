@@ -63,6 +63,24 @@ def import_for_run(settings: Settings, request: Mapping[str, Any], run_id: str, 
         return create_in_run(settings, conn, dict(request), run_id, request_id)
 
 
+def deletion_for_run(settings: Settings, request: Mapping[str, Any], run_id: str, request_id: str | None = None) -> str:
+    """The id of the data deletion job that a run started by hand in the Airflow UI does; a retry gets the same."""
+    from pipelines.control.deletion_jobs import create_in_run
+    from pipelines.registry.database import transaction
+
+    with transaction(settings) as conn:
+        return create_in_run(settings, conn, dict(request), run_id, request_id)
+
+
+def export_for_run(settings: Settings, request: Mapping[str, Any], run_id: str, request_id: str | None = None) -> str:
+    """The id of the export job that a run started by hand in the Airflow UI does; a retry gets the same."""
+    from pipelines.control.export_jobs import create_in_run
+    from pipelines.registry.database import transaction
+
+    with transaction(settings) as conn:
+        return create_in_run(settings, conn, dict(request), run_id, request_id)
+
+
 def failure_callback(fail: Fail, resource_id: Callable[[Any], str | None]) -> Callable[[Any], None]:
     """An `on_failure_callback` that puts the task's error on the resource; called when no retry is left."""
 

@@ -16,6 +16,7 @@ from pipelines.control.recipes import require_recipe
 from pipelines.registry import store
 from pipelines.registry.store import Resource
 from pipelines.settings import Settings
+from pipelines.versions.lookup import DROPPED
 
 DAG_ID = "solution_version"
 MAX_UNFINISHED = 20
@@ -119,7 +120,17 @@ def resolve(context: Context, arn: str) -> Resource:
         active = [version for version in versions if version.status == store.ACTIVE]
         if not active:
             raise InvalidInput(f"solutionVersionArn: {solution.arn} has no version that is ACTIVE.")
-        return active[-1]
+        return _deployable(active[-1])
     found = lookup.require(context, "SolutionVersion", arn)
     lookup.lock_active(context, "Solution", found.doc["solutionArn"])
-    return lookup.lock_active(context, "SolutionVersion", arn)
+    return _deployable(lookup.lock_active(context, "SolutionVersion", arn))
+
+
+def _deployable(version: Resource) -> Resource:
+    """Raise InvalidInput for a version whose artefact a data deletion job removed."""
+    if version.internal.get(DROPPED):
+        raise InvalidInput(
+            f"solutionVersionArn: the model of {version.arn} held data of users who were deleted and went with them; "
+            "create a new solution version."
+        )
+    return version

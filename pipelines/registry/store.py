@@ -206,9 +206,7 @@ def uses_of_schema(conn: Connection, schema_id: str) -> list[Resource]:
     return _all(conn, select(resources).where(resources.c.schema_id == schema_id))
 
 
-def count(
-    conn: Connection, kind: str, *, group_id: str | None = None, statuses: Collection[str] | None = None
-) -> int:
+def count(conn: Connection, kind: str, *, group_id: str | None = None, statuses: Collection[str] | None = None) -> int:
     """How many resources of a kind there are, of a group or in a status if given; who counts waits for others who count,
     until their commit.
     """

@@ -147,6 +147,14 @@ class GroupRepository:
         """A committed file's bytes; raises CommandFailed when `revision` or `path` is unknown."""
         return capture(["git", "show", f"{revision}:{path}"], cwd=self.layout.git_dir, env=self._env("show"))
 
+    def objects(self) -> bytes:
+        """Every object of Git's, unpacked, named by a tag or not: they are small, as data lies in DVC."""
+        if not self.layout.git_dir.is_dir():
+            return b""
+        return capture(
+            ["git", "cat-file", "--batch-all-objects", "--batch"], cwd=self.layout.git_dir, env=self._env("git")
+        )
+
     def has(self, tag: str) -> bool:
         """Whether the tag is there, and with it, in the remote, all that it names."""
         return self.layout.git_dir.is_dir() and bool(self._git("for-each-ref", f"refs/tags/{tag}"))
@@ -156,6 +164,14 @@ class GroupRepository:
         if not self.layout.git_dir.is_dir():
             return []
         return self._git("for-each-ref", "--format=%(refname:lstrip=2)", f"refs/tags/{under}").splitlines()
+
+    def added(self, tag: str) -> list[str]:
+        """What was added to DVC at `tag` path by path, not made by a stage; raises RepositoryError."""
+        try:
+            names = self._git("ls-tree", "-r", "--name-only", tag).splitlines()
+        except CommandFailed as error:
+            raise RepositoryError(f"group {self.group_id} has no {tag}: {error}") from error
+        return [name.removesuffix(".dvc") for name in names if name.endswith(".dvc")]
 
     def pointer(self, tag: str, path_in_repo: str) -> dict[str, Any]:
         """DVC's entry (`md5`, `size`, `nfiles`, `hash`) of a tracked path at `tag`; raises RepositoryError."""

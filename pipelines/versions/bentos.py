@@ -90,6 +90,16 @@ def remove(settings: Settings, solution_id: str, version_id: str) -> None:
         _discard(settings.bento_home / kind / f"solution-{solution_id}" / version_id)
 
 
+def remove_leftovers(settings: Settings, solution_id: str, version_id: str) -> None:
+    """Take away what builds of a version left that were killed."""
+    home = settings.bento_home
+    found = [home / f".building-{version_id}", *home.glob(f".artefact-{version_id}-*")]
+    for kind in ("bentos", "models"):
+        found += (home / kind / f"solution-{solution_id}").glob(f".{version_id}-*")
+    for folder in found:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def remove_solution(settings: Settings, solution_id: str) -> None:
     """Take all versions of a solution out of the store."""
     for kind in ("bentos", "models"):

@@ -12,7 +12,7 @@ from pipelines.registry import store
 from pipelines.registry.database import engine
 from pipelines.registry.store import Resource
 from pipelines.settings import Settings
-from pipelines.versions.lookup import Subject, subject
+from pipelines.versions.lookup import DROPPED, Subject, subject
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +35,30 @@ def deploy(settings: Settings, version_id: str) -> None:
 def _follows(conn: Connection, campaign: Resource, version: Resource) -> bool:
     wanted = campaign.internal.get("deployment") or {}
     config = wanted.get("config") or campaign.doc.get("campaignConfig") or {}
-    if campaign.is_deleting or not config.get("syncWithLatestSolutionVersion"):
+    if campaign.is_deleting or version.internal.get(DROPPED) or not config.get("syncWithLatestSolutionVersion"):
         return False
     current = store.get(conn, id=wanted["solution_version_id"]) if wanted.get("solution_version_id") else None
     return current is None or (current.id != version.id and current.created_at < version.created_at)
+
+
+def redeploy(conn: Connection, campaign: Resource, version: Resource) -> str:
+    """Have every worker load this version anew and say so; the id of the deployment that it reports.
+
+    For a version that the campaign serves or is to serve, in whatever state the campaign is: nothing that clients see
+    of it changes. An update that had failed stays failed, and the wanted deployment is then what is served.
+    """
+    wanted = {**campaign.internal["deployment"]}
+    if wanted["solution_version_id"] != version.id:
+        wanted |= {
+            "solution_version_id": version.id,
+            "solution_version_arn": version.arn,
+            "bento": f"solution-{version.parent_id}:{version.id}",
+            "config": campaign.doc.get("campaignConfig"),
+            "minProvisionedTPS": campaign.doc.get("minProvisionedTPS"),
+        }
+    wanted |= {"id": store.new_id(), "edition": version.internal.get("edition", 0)}
+    store.update(conn, campaign.id, internal={"deployment": wanted}, touch=False)
+    return str(wanted["id"])
 
 
 def _want(conn: Connection, campaign: Resource, found: Subject, now: datetime) -> None:

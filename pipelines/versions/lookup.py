@@ -10,6 +10,11 @@ from pipelines.registry import store
 from pipelines.registry.store import Resource
 from pipelines.versions.errors import VersionGone
 
+NO_LONGER_REPRODUCIBLE = "no_longer_reproducible"
+"""Member of `internal` of what a data deletion job took inputs or outputs from: {job, when}."""
+DROPPED = "dropped"
+"""Member of a version's `internal`, true when a data deletion job removed its artefact: it can't be deployed any more."""
+
 
 @dataclass(frozen=True)
 class Subject:

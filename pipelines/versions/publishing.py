@@ -18,7 +18,7 @@ from pipelines.settings import Settings
 from pipelines.versions import bentos
 from pipelines.versions.claiming import start
 from pipelines.versions.errors import VersionGone
-from pipelines.versions.lookup import Subject, subject, unfinished
+from pipelines.versions.lookup import DROPPED, Subject, subject, unfinished
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def build(settings: Settings, found: Subject) -> dict[str, Any]:
     settings.run_dir.mkdir(parents=True, exist_ok=True)
     # Beside the Bento store, so that the files are hard links all the way from DVC's cache.
     settings.bento_home.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".artefact-", dir=settings.bento_home) as scratch:
+    with tempfile.TemporaryDirectory(prefix=f".artefact-{found.version.id}-", dir=settings.bento_home) as scratch:
         artefact = Path(scratch) / "artefact"
         repository.materialise(found.tag, ARTEFACT, artefact)
         bentos.build(settings, bentos.Spec.of(found, reports, artefact))
@@ -101,4 +101,6 @@ def restore(settings: Settings, version_id: str) -> None:
             found = subject(conn, version_id)
     finally:
         database.dispose()
+    if found.version.internal.get(DROPPED):
+        raise VersionGone(f"The artefact of {found.version.arn} held users who were deleted; create a new version.")
     build(settings, found)

@@ -21,6 +21,7 @@ LAYERS = (
     {"recipes"},
     {"code_digest", "stages_definition", "stages"},
     {"versions"},
+    {"deletions"},
     {"control"},
     {"platform"},
     {"dag_support"},

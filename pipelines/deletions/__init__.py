@@ -1,0 +1,55 @@
+"""Users leave a dataset group: the steps of DAG `data_deletion`, each one function that can be repeated after a crash.
+
+    read    the list of users, into a private file
+    sweep   a round through the database and the current snapshots; again until nothing that began before is left
+    clean   older snapshots and versions that hold the users: dropped, or written anew and served anew; then cache and remote
+    finish  logs, reports and documents; a search through everything; the report; COMPLETED
+
+Whatever was removed stays removed when a later step fails; a new job goes on.
+"""
+
+from __future__ import annotations
+
+from pipelines.deletions import cleaning, finishing, reading, sweeping
+from pipelines.deletions.errors import DeletionIncomplete, DeletionRefused
+from pipelines.deletions.job import fail, find
+from pipelines.settings import Settings
+
+__all__ = ["DeletionIncomplete", "DeletionRefused", "clean", "fail", "finish", "read", "sweep"]
+
+
+def read(settings: Settings, job_id: str) -> None:
+    """Raises DeletionRefused after the job was set to FAILED, and anything else for a retry."""
+    job = find(settings, job_id)
+    if job is not None:
+        try:
+            reading.read(job)
+        except DeletionRefused as error:
+            fail(settings, job_id, str(error))
+            raise
+
+
+def sweep(settings: Settings, job_id: str) -> bool:
+    """Whether that was the last round; as `read` otherwise."""
+    job = find(settings, job_id)
+    if job is None:
+        return True
+    try:
+        return sweeping.sweep(job)
+    except DeletionRefused as error:
+        fail(settings, job_id, str(error))
+        raise
+
+
+def clean(settings: Settings, job_id: str) -> None:
+    """Raises DeletionIncomplete when a worker of the runtime cannot follow."""
+    job = find(settings, job_id)
+    if job is not None:
+        cleaning.clean(job)
+
+
+def finish(settings: Settings, job_id: str) -> None:
+    """Raises DeletionIncomplete when something is left."""
+    job = find(settings, job_id)
+    if job is not None:
+        finishing.finish(job)

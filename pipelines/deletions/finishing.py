@@ -1,0 +1,78 @@
+"""The last step: what was written about the users' data is overwritten, everything is searched, the report is written."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+from pipelines.deletions import files, proof, report, rows, tables
+from pipelines.deletions import job as jobs
+from pipelines.deletions.errors import DeletionIncomplete
+from pipelines.deletions.job import Job
+from pipelines.registry import store
+from pipelines.registry.database import transaction
+
+log = logging.getLogger(__name__)
+
+
+def finish(job: Job) -> None:
+    """COMPLETED, with a report that says so; raises DeletionIncomplete when something is left anywhere."""
+    users = job.users()
+    matcher, own = job.matcher()
+    written = _written(job)
+    found = files.black_out(written, matcher)
+    cells = tables.black_out(job.settings, job.group.id, matcher)
+    with transaction(job.settings) as conn:
+        # What has come since the last round.
+        counted = rows.delete(conn, job.group.id, users)
+        counted |= {"ids in logs, reports and rejects": found.found, "texts in the database": sum(cells.values())}
+        jobs.add(conn, job, counted)
+        # In the same transaction: what somebody streams from now on is new.
+        left = sum(rows.count(conn, job.group.id, users).values())
+    rows.sweep_out(job.settings, [name for name, count in cells.items() if count])
+    streamed = proof.Place("rows in the database", f"tables {', '.join(rows.TABLES)}", left)
+    places = [streamed, *proof.search(job, matcher, written)]
+    for place in places:
+        log.info("%s: %s searched, %d left", place.name, place.searched, place.left)
+    notes = [
+        f"{own} of the users have ids that are part of an ARN: texts and logs were not searched for those."
+    ] * bool(own)
+    with transaction(job.settings) as conn:
+        removed = jobs.removed(conn, job)
+    about = {"job": job.resource.arn, "dataset group": job.group.arn, "list read from": job.location}
+    job.report.write_text(report.render(job.resource.name, about, users, removed, places, notes), encoding="utf-8")
+    _refuse_leftovers(places)
+    _complete(job, removed, places)
+    shutil.rmtree(job.work, ignore_errors=True)
+
+
+def _written(job: Job) -> list[Path]:
+    """Folders of what was written about work: the group's imports, compactions and deletions, and all logs."""
+    settings = job.settings
+    with transaction(settings) as conn:
+        ours = [one.id for one in store.in_group(conn, job.group.id) if one.kind in ("DatasetImportJob", "Dataset")]
+    return [*(settings.imports_dir / id for id in ours), settings.logs_dir, settings.run_dir]
+
+
+def _refuse_leftovers(places: list[proof.Place]) -> None:
+    left = [f"{place.name} ({place.left}): {place.advice}" for place in places if place.left]
+    if left:
+        raise DeletionIncomplete(
+            f"Users are still found in {'; '.join(left)}. Then create a new data deletion job with the same users; what "
+            f"was deleted stays deleted."
+        )
+
+
+def _complete(job: Job, removed: dict[str, int], places: list[proof.Place]) -> None:
+    deleted = sum(count for what, count in removed.items() if what in rows.RECORDS or what.startswith("rows of "))
+    searched = {place.name: place.searched for place in places}
+    with transaction(job.settings) as conn:
+        store.update(
+            conn,
+            job.id,
+            status=store.COMPLETED,
+            doc={"numDeleted": deleted},
+            internal={"report": str(job.report), "searched": searched},
+        )
+    log.info("%s: COMPLETED, %d records deleted; %s", job.resource.arn, deleted, job.report)

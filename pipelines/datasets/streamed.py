@@ -100,6 +100,13 @@ def newest(conn: Connection, dataset: Resource) -> int:
     return _newest(conn, table, column, owner)
 
 
+def count(conn: Connection, dataset: Resource, cutoff: int) -> int:
+    """Streamed rows up to `cutoff`, those included that `tables` leaves out."""
+    query = sql.SQL("SELECT count(*) FROM {table} WHERE {owner} AND id <= {cutoff}").format(**_names(dataset, cutoff))
+    driver: Any = conn.connection.driver_connection
+    return int(driver.execute(query).fetchone()[0])
+
+
 def tables(
     conn: Connection, dataset: Resource, schema: Schema, cutoff: int, *, anonymous: bool = False
 ) -> Iterator[pa.Table]:
@@ -122,13 +129,13 @@ def freeze(conn: Connection, dataset: Resource, schema: Schema, cutoff: int, pat
     else:
         wanted = sql.SQL(_NEWEST_OF_ITS_ID).format(**_names(dataset, cutoff))
         found = _tables(conn, dataset, schema, cutoff, wanted, {})
-    return _write(found, path)
+    return write(found, path)
 
 
 def write_empty(schema: Schema, path: Path) -> None:
     """What `freeze` writes of a dataset into which nothing was streamed."""
     with _database() as connection:
-        _write(iter([_typed(connection, schema, b"")]), path)
+        write(iter([_typed(connection, schema, b"")]), path)
 
 
 # What is asked of PostgreSQL ------------------------------------------------------------------------------------
@@ -261,7 +268,8 @@ def _converted(field: Field) -> str:
     return f"CASE WHEN TRY_CAST({raw} AS DOUBLE) % 1 = 0 THEN {cast} END"
 
 
-def _write(found: Iterator[pa.Table], path: Path) -> int:
+def write(found: Iterator[pa.Table], path: Path) -> int:
+    """Write what `tables` gives to a Parquet file; the number of rows."""
     import pyarrow.parquet as pq
 
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,115 @@
+"""Export a dataset's rows as CSV files. The work itself is in pipelines/datasets."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import Param, dag, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException
+
+from pipelines import dag_support as support
+
+DOC = """
+### Export a dataset to CSV files
+
+Started by `CreateDatasetExportJob`, or here by hand: *Trigger*, and give `dataset_arn` and `path`; a new export job is created
+and this run does it.
+
+| task | what it does | when it fails |
+|---|---|---|
+| `export` | joins imported and streamed rows as `ingestion_mode` says, writes them as `<job name>-00001.csv`, ... of a gigabyte each, and puts each there | the reason names the bucket, the right that is missing and what the store answered |
+
+The rows are those of the moment in which the job was created. Files that a failed run has already put to S3 stay; a
+retry writes the same names again. In a local folder the files appear when all are whole.
+"""
+
+
+def _job_id(context: Any) -> str | None:
+    """The job that the run is about: of the API's request, or created by `create`."""
+    given: str | None = context["params"].get("resource_id")
+    return given or context["ti"].xcom_pull(task_ids="create")
+
+
+def _fail(settings: Any, job_id: str, reason: str) -> None:
+    from pipelines.datasets.exporting import fail
+
+    fail(settings, job_id, reason)
+
+
+report_failure = support.failure_callback(_fail, _job_id)
+
+
+@dag(
+    dag_id="dataset_export",
+    description="Write a dataset's imported and streamed rows as CSV files",
+    doc_md=DOC,
+    schedule=None,
+    catchup=False,
+    max_active_runs=16,
+    dagrun_timeout=timedelta(days=1),
+    tags=["openpersonalize", "data"],
+    default_args={**support.DEFAULT_ARGS, "on_failure_callback": report_failure},
+    params={
+        "resource_id": Param(
+            None, type=["null", "string"], pattern="^[0-9a-f]{16}$", title="Export job id (set by the API)"
+        ),
+        "dataset_arn": Param(
+            None,
+            type=["null", "string"],
+            pattern="^arn:.+:dataset/[^/]+/[A-Z_]+$",
+            title="Dataset ARN",
+            description="Started by hand: the dataset to export.",
+        ),
+        "path": Param(
+            None,
+            type=["null", "string"],
+            pattern="^(s3|file)://.+",
+            title="Folder that the files go to",
+            description="s3://bucket/folder/ or file:///folder/ below an allowed root.",
+        ),
+        "ingestion_mode": Param(
+            "ALL", enum=["BULK", "PUT", "ALL"], title="What was imported, what was streamed, or both joined"
+        ),
+        "request_id": Param(None, type=["null", "string"], title="Request id, for the logs"),
+    },
+)
+def dataset_export() -> None:
+    """create -> export."""
+
+    @task(execution_timeout=timedelta(minutes=5))
+    def create() -> str:
+        from pipelines.aws.errors import AwsError
+        from pipelines.settings import Settings
+
+        context = get_current_context()
+        params: Any = context["params"]
+        support.announce(context["dag_run"].conf)
+        if params["resource_id"] is not None:
+            return str(params["resource_id"])
+        with support.no_retry(AirflowFailException, AwsError, ValueError):
+            if params["dataset_arn"] is None or params["path"] is None:
+                raise ValueError("Give dataset_arn and path: what to export, and where to.")
+            request = {
+                "datasetArn": params["dataset_arn"],
+                "jobOutput": {"s3DataDestination": {"path": params["path"]}},
+                "ingestionMode": params["ingestion_mode"],
+            }
+            return support.export_for_run(Settings.from_env(), request, context["run_id"], params["request_id"])
+
+    @task(pool=support.POOL, pool_slots=1, execution_timeout=timedelta(hours=12))
+    def export(job_id: str) -> None:
+        from pipelines.datasets.errors import ExportRefused
+        from pipelines.datasets.exporting import export
+        from pipelines.disk import DiskFull
+        from pipelines.settings import Settings
+
+        support.announce(get_current_context()["dag_run"].conf)
+        with support.no_retry(AirflowFailException, ExportRefused, DiskFull):
+            export(Settings.from_env(), job_id)
+
+    job_id: Any = create()
+    export(job_id)
+
+
+dataset_export()

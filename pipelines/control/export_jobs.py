@@ -1,0 +1,86 @@
+"""Dataset export jobs: checked here as far as it can be known at once; DAG `dataset_export` does the work."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlalchemy import Connection
+
+from pipelines.aws.errors import InvalidInput
+from pipelines.control import lookup, views
+from pipelines.control.by_hand import made_in_run
+from pipelines.control.context import Context, Given
+from pipelines.control.creation import check_limit, create, members
+from pipelines.control.deletion_jobs import ROLE_BY_HAND
+from pipelines.datasets.errors import ExportRefused
+from pipelines.datasets.streamed import newest
+from pipelines.datasets.target import find_target
+from pipelines.registry import store
+from pipelines.registry.store import Resource
+from pipelines.settings import Settings
+
+DAG_ID = "dataset_export"
+MAX_UNFINISHED = 5
+
+describe = views.describing("DatasetExportJob")
+list_all = views.listing("DatasetExportJob", "datasetExportJobs", within="Dataset")
+
+
+def create_dataset_export_job(context: Context, given: Given) -> Given:
+    """Raises InvalidInput, ResourceNotFound, ResourceInUse unless the dataset is ACTIVE, LimitExceeded above five."""
+    job = _create(context, given)
+    store.wish(context.conn, job, DAG_ID)
+    return {"datasetExportJobArn": job.arn}
+
+
+def create_in_run(
+    settings: Settings, conn: Connection, request: dict[str, Any], run_id: str, request_id: str | None
+) -> str:
+    """The id of the job that a DAG run, started by hand in Airflow, does; a retry of the run gets the same.
+
+    The job is named after the run.
+    """
+    job_name = re.sub(r"[^A-Za-z0-9_-]", "-", run_id).lstrip("-_")[:63]
+    return made_in_run(
+        settings,
+        conn,
+        "CreateDatasetExportJob",
+        _create,
+        {"jobName": job_name, "roleArn": ROLE_BY_HAND, **request},
+        dag_id=DAG_ID,
+        run_id=run_id,
+        request_id=request_id,
+    )
+
+
+def _create(context: Context, given: Given) -> Resource:
+    dataset = lookup.lock_active(context, "Dataset", given["datasetArn"])
+    _check_output(context, given["jobOutput"]["s3DataDestination"])
+    job = create(
+        context,
+        "DatasetExportJob",
+        given,
+        status=store.CREATE_PENDING,
+        group=lookup.group_of(context, dataset),
+        parent=dataset,
+        doc={
+            **members(given, "jobOutput", "roleArn"),
+            "datasetArn": dataset.arn,
+            "ingestionMode": given.get("ingestionMode", "PUT"),
+        },
+        # What comes later is not in it, however long the job waits.
+        internal={
+            "snapshot": dataset.internal.get("snapshot", {}).get("tag"),
+            "cutoff": newest(context.conn, dataset),
+        },
+    )
+    check_limit(context, "DatasetExportJob", MAX_UNFINISHED)
+    return job
+
+
+def _check_output(context: Context, destination: Given) -> None:
+    try:
+        find_target(context.settings, destination["path"], destination.get("kmsKeyArn"))
+    except ExportRefused as refused:
+        raise InvalidInput(f"jobOutput.s3DataDestination: {refused}.") from None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Param, dag, get_current_context, task
+from airflow.sdk import BaseOperatorLink, Param, dag, get_current_context, task
+from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 
 from pipelines import dag_support as support
@@ -22,7 +24,8 @@ job is created and this run does it.
 | `check` | Great Expectations judges the profile of what came in; `report.html` | the report says which rule is broken, with examples |
 | `commit` | the snapshot into the group's repository (tag `data/<dataset>/<job>`), dataset and job ACTIVE | the reason names the step of Git or DVC that failed |
 
-Report and rejects lie under `imports/<job id>/` in the platform's home. What trying again can mend is tried three times.
+Link *Import report* of a task shows the report; so does `openpersonalize report <job>`. Report and rejects lie under
+`imports/<job id>/` in the platform's home. What trying again can mend is tried three times.
 A run that failed leaves the job in CREATE FAILED with the reason in `failureReason`, and the data that was there before
 stays. A job that has ended cannot go on: *Clear* does nothing to it, so start a new import.
 """
@@ -41,6 +44,19 @@ def _fail(settings: Any, job_id: str, reason: str) -> None:
 
 
 report_failure = support.failure_callback(_fail, _job_id)
+
+
+class ImportReport(BaseOperatorLink):
+    """The task's link to the report (plugins/control_plane/reports.py); the log's last line names it too."""
+
+    name = "Import report"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002
+        """Empty as long as there is no import job; `ti_key` is the task instance that just ended."""
+        job_id = _job_id(ti_key.get_template_context())
+        url = f"{conf.get('api', 'base_url').rstrip('/')}/personalize/imports/{job_id}/report" if job_id else ""
+        logging.getLogger("openpersonalize").info("report: %s", url or "none, as there is no import job")
+        return url
 
 
 @dag(
@@ -122,7 +138,10 @@ def dataset_import() -> None:
         commit(Settings.from_env(), job_id)
 
     job_id: Any = load()
-    check(job_id) >> commit(job_id)
+    checked: Any = check(job_id)
+    checked >> commit(job_id)
+    for step in (job_id, checked):
+        step.operator.operator_extra_links = (ImportReport(),)
 
 
 dataset_import()

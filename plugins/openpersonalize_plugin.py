@@ -1,4 +1,7 @@
-"""What OpenPersonalize adds to Airflow: the control plane at /personalize. Everything else lies in packages."""
+"""What OpenPersonalize adds to Airflow: the control plane at /personalize, the reports of imports at /personalize/imports.
+
+Everything else lies in packages.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import sys
 
 from airflow.plugins_manager import AirflowPlugin
 from control_plane.app import MountWithoutSlash, create_app
+from control_plane.reports import create_reports_app
 
 from pipelines.settings import Settings
 
@@ -29,7 +33,11 @@ log_to_stdout()
 
 class OpenPersonalizePlugin(AirflowPlugin):
     name = "openpersonalize"
-    fastapi_apps = [{"app": create_app(Settings.from_env()), "url_prefix": PREFIX, "name": "Personalize"}]  # noqa: RUF012
+    # The first that matches answers: the longer path comes first.
+    fastapi_apps = [  # noqa: RUF012
+        {"app": create_reports_app(Settings.from_env()), "url_prefix": f"{PREFIX}/imports", "name": "Import reports"},
+        {"app": create_app(Settings.from_env()), "url_prefix": PREFIX, "name": "Personalize"},
+    ]
     fastapi_root_middlewares = [  # noqa: RUF012
         {"middleware": MountWithoutSlash, "args": [], "kwargs": {"path": PREFIX}, "name": "Personalize, no slash"}
     ]

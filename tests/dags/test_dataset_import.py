@@ -35,3 +35,8 @@ def test_the_form_refuses_what_is_no_dataset_or_place(dag: Any) -> None:
     for name, wrong in (("dataset_arn", "ITEMS"), ("data_location", "/etc/passwd"), ("import_mode", "SOME")):
         with pytest.raises(ParamValidationError):
             dag.params.get_param(name).resolve(wrong)
+
+
+def test_each_task_that_writes_to_the_report_links_to_it(dag: Any) -> None:
+    links = {task.task_id: [link.name for link in task.operator_extra_links] for task in dag.tasks}
+    assert links == {"load": ["Import report"], "check": ["Import report"], "commit": []}

@@ -1,0 +1,58 @@
+"""The report of an import for people who are logged in to Airflow: under /personalize/imports inside Airflow.
+
+An app of its own, because its callers are other ones than the control plane's: a browser with Airflow's session, not
+boto3 with a signature. Who may see DAG `dataset_import` may see what its runs wrote.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastapi import Depends, FastAPI, HTTPException
+from fastapi.responses import FileResponse
+
+from data_checks.page import POLICY
+
+if TYPE_CHECKING:
+    from pipelines.settings import Settings
+
+DAG_ID = "dataset_import"
+_JOB_ID = re.compile(r"[0-9a-f]{16}")
+HEADERS = {
+    "Content-Security-Policy": f"{POLICY}; frame-ancestors 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "private, no-store",
+}
+
+
+def create_reports_app(settings: Settings) -> FastAPI:
+    """GET /<job id>/report and /<job id>/rejects.parquet; 401 without a login, 403 for who may not see the DAG."""
+    from airflow.api_fastapi.core_api.security import requires_access_dag
+
+    app = FastAPI(title="OpenPersonalize import reports", docs_url=None, redoc_url=None, openapi_url=None)
+
+    def report(job_id: str) -> FileResponse:
+        return FileResponse(_file(settings, job_id, "report.html"), headers=HEADERS, media_type="text/html")
+
+    def rejects(job_id: str) -> FileResponse:
+        path = _file(settings, job_id, "rejects.parquet")
+        name = f"rejects-{job_id}.parquet"
+        return FileResponse(path, headers=HEADERS, media_type="application/vnd.apache.parquet", filename=name)
+
+    guard = [Depends(requires_access_dag(method="GET", param_dag_id=DAG_ID))]
+    app.add_api_route("/{job_id}/report", report, dependencies=guard)
+    app.add_api_route("/{job_id}/rejects.parquet", rejects, dependencies=guard)
+    return app
+
+
+def _file(settings: Settings, job_id: str, name: str) -> Path:
+    """404 unless `job_id` looks like one and the file is there; nothing else reaches the disk."""
+    path = settings.imports_dir / job_id / name
+    if not _JOB_ID.fullmatch(job_id) or not path.is_file():
+        raise HTTPException(
+            404, f"There is no {name} of import job {job_id!r}; a job has one when task check has ended."
+        )
+    return path

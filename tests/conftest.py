@@ -6,14 +6,17 @@ of a migrated template, which costs a few hundredths of a second.
 
 from __future__ import annotations
 
+import http.server
 import os
 import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -90,6 +93,22 @@ def moto() -> Iterator[str]:
 
 
 @pytest.fixture
+def s3(moto: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A client of an S3 with bucket `shop`; the environment leads there."""
+    import boto3
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", moto)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    client = boto3.client("s3", region_name="us-east-1")
+    client.create_bucket(Bucket="shop")
+    yield client
+    for entry in client.list_objects_v2(Bucket="shop").get("Contents", []):
+        client.delete_object(Bucket="shop", Key=entry["Key"])
+    client.delete_bucket(Bucket="shop")
+
+
+@pytest.fixture
 def conn(settings: Settings) -> Iterator[Connection]:
     """A connection to that database, outside of any transaction, as the reconciler's steps take it."""
     from pipelines.registry.database import engine
@@ -98,6 +117,38 @@ def conn(settings: Settings) -> Iterator[Connection]:
     with database.connect() as connection:
         yield connection
     database.dispose()
+
+
+class _Answering(http.server.BaseHTTPRequestHandler):
+    status, code = 403, "AccessDenied"
+
+    def do_GET(self) -> None:
+        body = f"<Error><Code>{self.code}</Code><Message>no</Message></Error>".encode()
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(self.status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    do_HEAD = do_PUT = do_GET
+
+    def log_message(self, *args: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def grumpy(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Answering]]:
+    """An S3 that answers everything with `status` and `code`."""
+    handler = type("Handler", (_Answering,), {})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    yield handler
+    server.shutdown()
+    server.server_close()
 
 
 def platform_settings(home: Path, database_url: str) -> Settings:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import http.server
-import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -149,22 +146,6 @@ def test_what_is_no_csv_is_said_to_be_what_it_is(
 # S3 ------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def s3(moto: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A client of an S3 with bucket `shop`; the environment leads there."""
-    import boto3
-
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", moto)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    client = boto3.client("s3", region_name="us-east-1")
-    client.create_bucket(Bucket="shop")
-    yield client
-    for entry in client.list_objects_v2(Bucket="shop").get("Contents", []):
-        client.delete_object(Bucket="shop", Key=entry["Key"])
-    client.delete_bucket(Bucket="shop")
-
-
 def test_s3_takes_the_exact_key_before_the_prefix(s3: Any, local: Settings, tmp_path: Path) -> None:
     for key in ("f", "f_test/a.csv", "f2.csv", "g/b.csv", "g/a.csv", "g/", "g/_SUCCESS"):
         s3.put_object(Bucket="shop", Key=key, Body=CSV)
@@ -202,37 +183,6 @@ def test_without_credentials_it_says_what_to_set(
     with pytest.raises(ImportRefused, match=r"^Insufficient privileges for accessing data in Amazon S3\.") as refused:
         fetch(local, "s3://shop/x.csv", tmp_path / "work")
     assert "AWS_ACCESS_KEY_ID" in str(refused.value)
-
-
-class _Answering(http.server.BaseHTTPRequestHandler):
-    status, code = 403, "AccessDenied"
-
-    def do_GET(self) -> None:
-        body = f"<Error><Code>{self.code}</Code><Message>no</Message></Error>".encode()
-        self.send_response(self.status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(body)
-
-    do_HEAD = do_GET
-
-    def log_message(self, *args: object) -> None:
-        """Quiet."""
-
-
-@pytest.fixture
-def grumpy(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Answering]]:
-    """An S3 that answers everything with `status` and `code`."""
-    handler = type("Handler", (_Answering,), {})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    yield handler
-    server.shutdown()
-    server.server_close()
 
 
 def test_denied_access_names_the_key_and_the_rights_it_needs(grumpy: Any, local: Settings, tmp_path: Path) -> None:

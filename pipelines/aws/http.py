@@ -35,8 +35,9 @@ def new_request_id() -> str:
 
 
 def answer(service: str, doc: Mapping[str, Any] | None, request_id: str) -> Answer:
-    """HTTP 200 with `doc` (already shaped); None is an operation without output."""
-    return Answer(200, _headers(service, request_id), orjson.dumps(doc or {}))
+    """HTTP 200 with `doc` (already shaped); None is an operation without output, which REST-JSON answers with no body."""
+    body = b"" if doc is None and service != CONTROL else orjson.dumps(doc or {})
+    return Answer(200, _headers(service, request_id), body)
 
 
 def error(service: str, failure: AwsError, request_id: str) -> Answer:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import random
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.runtime.conftest import Standing
 from tests.runtime.test_errors import post, refusal
+from tests.support.load import signed_requests
 from tests.support.runtime import Shop, event
 
 SELECT = "SELECT {} FROM openpersonalize.events WHERE session_id = %s ORDER BY id"
@@ -41,6 +44,16 @@ def test_events_are_stored_as_given(standing: Standing) -> None:
     assert second[3:6] == ("start", None, None)
     rest = standing.shop.query(SELECT.format("group_id, recommendation_id, attribution_source"), "stored")
     assert rest[0] == (standing.shop.group_id, "RID-x", "mail")
+
+
+def test_the_answer_is_a_200_without_a_body(standing: Standing) -> None:
+    call = {"trackingId": standing.shop.tracking_id, "sessionId": "empty", "eventList": [event("i1")]}
+    request = signed_requests(standing.url, "/events", [json.dumps(call).encode()])[0]
+    at = urlsplit(standing.url)
+    with socket.create_connection((at.hostname, at.port), timeout=10) as connection:
+        connection.sendall(request)
+        head = connection.recv(4096)
+    assert head.startswith(b"HTTP/1.1 200 ") and head.endswith(b"\r\n\r\n") and b"content-length: 0\r\n" in head
 
 
 def test_an_event_that_was_already_taken_counts_once(standing: Standing) -> None:

@@ -10,7 +10,7 @@ import sys
 
 from airflow.plugins_manager import AirflowPlugin
 from control_plane.app import MountWithoutSlash, create_app
-from control_plane.reports import create_reports_app
+from control_plane.reports import ReportsApp
 
 from pipelines.settings import Settings
 
@@ -35,7 +35,7 @@ class OpenPersonalizePlugin(AirflowPlugin):
     name = "openpersonalize"
     # The first that matches answers: the longer path comes first.
     fastapi_apps = [  # noqa: RUF012
-        {"app": create_reports_app(Settings.from_env()), "url_prefix": f"{PREFIX}/imports", "name": "Import reports"},
+        {"app": ReportsApp(Settings.from_env()), "url_prefix": f"{PREFIX}/imports", "name": "Import reports"},
         {"app": create_app(Settings.from_env()), "url_prefix": PREFIX, "name": "Personalize"},
     ]
     fastapi_root_middlewares = [  # noqa: RUF012

@@ -16,6 +16,8 @@ from fastapi.responses import FileResponse
 from data_checks.page import POLICY
 
 if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
     from pipelines.settings import Settings
 
 DAG_ID = "dataset_import"
@@ -26,6 +28,21 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "private, no-store",
 }
+
+
+class ReportsApp:
+    """The app, made at the first request: scheduler and dag-processor load plugins too, and Airflow's login costs each
+    of them 20 MB that only the api-server has anyway.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._app: FastAPI | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._app is None:
+            self._app = create_reports_app(self._settings)
+        await self._app(scope, receive, send)
 
 
 def create_reports_app(settings: Settings) -> FastAPI:

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from pipelines.settings import Settings
-from plugins.control_plane.reports import create_reports_app
+from plugins.control_plane.reports import ReportsApp
 
 JOB = "0123456789abcdef"
 
@@ -43,7 +43,7 @@ def client(tmp_path: Path) -> TestClient:
     (folder / "work").mkdir()
     (settings.home / "report.html").write_text("not an import's")
     airflow = FastAPI()
-    airflow.mount("/personalize/imports", create_reports_app(settings))
+    airflow.mount("/personalize/imports", ReportsApp(settings))
     return TestClient(airflow)
 
 

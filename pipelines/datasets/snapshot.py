@@ -113,7 +113,7 @@ class Snapshot:
 
     @property
     def rows(self) -> int:
-        """Rows that `table` gives; rows equal to one of another part count each."""
+        """Rows that `table` gives; but an event that two parts hold counts twice here, since to find it costs reading all."""
         return self.manifest.rows
 
     @property
@@ -149,7 +149,7 @@ class Snapshot:
         """The rows, in the columns' order of the schema unless `columns` are named; ids are int32 codes.
 
         Interactions come in their total order (user, time, the rest), each distinct row once; items and users in
-        the order of their codes, the newest row of each.
+        the order of their codes, the newest row of each. A field that an old part lacks is null in its rows.
         """
         import pyarrow.parquet as pq
 
@@ -170,11 +170,11 @@ class Snapshot:
             connection.execute("SET enable_progress_bar = false")
             connection.execute("SET threads = 2")
             if schema.is_event_log:
-                query = f"SELECT DISTINCT {names} FROM read_parquet($paths) ORDER BY {total_order(schema)}"
+                query = f"SELECT DISTINCT {names} FROM read_parquet($paths, union_by_name = true) ORDER BY {total_order(schema)}"
                 return connection.sql(query, params={"paths": paths}).to_arrow_table()
             key = quoted(schema.id_columns[0])
-            numbered = " UNION ALL ".join(
-                f'SELECT {n} AS "part number", {names} FROM read_parquet(${n + 1})' for n in range(len(paths))
+            numbered = " UNION ALL BY NAME ".join(
+                f'SELECT {n} AS "part number", * FROM read_parquet(${n + 1})' for n in range(len(paths))
             )
             query = (
                 f"SELECT {names} FROM ({numbered}) "

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.datasets.schema import DatasetType
 from pipelines.datasets.snapshot import MANIFEST, Snapshot, SnapshotError, write_empty
 from tests.support.imports import NULLABLE_STRING, avro, contents, interactions, run, text
 
@@ -82,6 +83,43 @@ def test_of_an_item_the_newest_row_counts_within_a_file_and_over_parts(tmp_path:
         "c": (3, "x"),
     }
     assert second.snapshot.rows == 3
+
+
+def test_a_field_that_came_with_an_incremental_import_is_null_in_the_rows_before(tmp_path: Path) -> None:
+    kinds: list[tuple[DatasetType, str]] = [("ITEMS", "ITEM_ID"), ("INTERACTIONS", "USER_ID,ITEM_ID,TIMESTAMP")]
+    for kind, ids in kinds:
+        required = {name: "long" if name == "TIMESTAMP" else "string" for name in ids.split(",")}
+        more = {"A": NULLABLE_STRING, "N": ["null", "double"]}
+        values = [",".join("1" * len(required)), ",".join("2" * len(required))]
+        old = run(
+            tmp_path,
+            kind,
+            text([f"{v},x" for v in values], f"{ids},Z"),
+            schema=avro("R", **required, Z="string"),
+            name=f"{kind}1",
+        ).snapshot
+        new = run(
+            tmp_path, kind, text([f"{values[1]},y,a,2.5"], f"{ids},Z,A,N"), name=f"{kind}2", previous=old, incremental=True,
+            schema=avro("R", **required, Z="string", **more),
+        )  # fmt: skip
+        cells = [(row["Z"], row["A"], row["N"]) for row in new.rows()]
+        assert cells == [("x", None, None), *([("x", None, None)] * (kind != "ITEMS")), ("y", "a", 2.5)], kind
+        assert new.snapshot.table(["N", "A"]).column_names == ["N", "A"]
+
+
+def test_an_incremental_import_links_the_parts_before_and_reads_none_of_an_event_log(tmp_path: Path) -> None:
+    old = run(tmp_path, "INTERACTIONS", text(interactions(1500)), name="one").snapshot
+    part = old.directory / old.manifest.parts[0].path
+    inode = part.stat().st_ino
+    # What is not read can't be found to be no Parquet.
+    part.write_bytes(b"not Parquet at all")
+    new = run(
+        tmp_path, "INTERACTIONS", text(interactions(1000, 1500)), name="two", previous=old, incremental=True
+    ).snapshot
+    carried, added = new.manifest.parts
+    assert (new.directory / carried.path).stat().st_ino == inode
+    assert (carried.rows, added.rows, new.rows) == (1500, 1000, 2500)
+    assert [len(segments) for segments in new.manifest.dictionaries.values()] == [1, 1], "no new ids, no new segments"
 
 
 def test_of_two_files_the_later_one_holds_the_newer_item(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from data_checks import events
-from data_checks.rules import Rule, share
+from data_checks.rules import Rule
 
 if TYPE_CHECKING:
     from pipelines.datasets.schema import Schema
@@ -15,12 +15,6 @@ def rules(schema: Schema) -> list[Rule]:
     """What action interactions of this schema must fulfil."""
     return [
         Rule("minimum action interactions", "rows", "critical", "The files hold no usable row.", minimum=1),
-        share(
-            "known event types",
-            "odd_type_share",
-            "Only TAKEN, NOT_TAKEN and VIEWED teach anything; rows of other types are kept, and count for nothing.",
-            0,
-        ),
         Rule(
             "actions with a score",
             "scored_actions",

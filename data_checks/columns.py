@@ -86,7 +86,7 @@ def _text(field: Field) -> Rule:
     return none(
         f"length of {field.name}",
         f"long_texts:{field.name}",
-        "Texts are cut off after 20,000 characters: put what matters first.",
+        "Texts were cut off after 20,000 characters (7,000 of Chinese or Japanese): put what matters first.",
     )
 
 

@@ -34,6 +34,8 @@ from pipelines.settings import Settings
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from data_checks.judge import Verdict
+
 log = logging.getLogger(__name__)
 
 
@@ -133,6 +135,8 @@ def check(settings: Settings, job_id: str) -> None:
         verdict = building.check(profile, job.schema, job.report, job.rejects, job.overrides, job.about)
         for outcome in verdict.outcomes:
             log.info("%s %s", "ok     " if outcome.passed else outcome.rule.severity, outcome)
+        with transaction(settings) as conn:
+            store.update(conn, job_id, internal={"judged": _judged(profile, verdict)}, touch=False)
         if not verdict.passed:
             raise ImportRefused(building.reason(profile, verdict))
 
@@ -237,6 +241,15 @@ def _previous(settings: Settings, job: Job) -> Snapshot | None:
     previous = Snapshot.open(directory)
     previous.verify()
     return previous
+
+
+def _judged(profile: Profile, verdict: Verdict) -> dict[str, Any]:
+    """What `openpersonalize report` says; the examples, which name users, are in the report alone."""
+    broken = [
+        {"severity": found.rule.severity, "saw": str(found), "meaning": found.rule.meaning}
+        for found in [*verdict.failures, *verdict.warnings]
+    ]
+    return {"records": profile.row["records"], "rejected": profile.row["rejected"], "broken": broken}
 
 
 def _known(settings: Settings, job: Job) -> Mapping[str, pa.Array]:

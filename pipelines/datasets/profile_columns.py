@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from math import expm1, log1p
 from typing import Any
 
-from pipelines.datasets.profile_queries import TIMES, Numbers, Part, Shape, moment, over_time, share
+from pipelines.datasets.profile_queries import Numbers, Part, Shape, moment, over_time, share
 from pipelines.datasets.schema import EVENT_TYPE, TIMESTAMP, Field
-from pipelines.datasets.values import quoted, text
+from pipelines.datasets.values import MAX_IDEOGRAPHIC_TEXT, MAX_TEXT, MOMENTS, quoted, text
 
 KEPT_VALUES = 50
 FEW_VALUES = 20
 SAMPLE = 100_000
-MAX_TEXT = 20_000
-"""Characters of a textual field that are used (spec: datasets.md section 3)."""
 FENCE = 5
 """Interquartile ranges beyond the quartiles, of ln(1 + |x|): a normal distribution has nothing there, prices neither."""
 NEVER_NEGATIVE = frozenset({"PRICE", "DURATION", "AVERAGE_RATING", "REPEAT_FREQUENCY"})
@@ -67,7 +65,7 @@ def _by_value(field: Field) -> bool:
 
 
 def _is_number(field: Field) -> bool:
-    return field.avro in ("int", "long", "float", "double") and field.name not in TIMES
+    return field.avro in ("int", "long", "float", "double") and field.name not in MOMENTS
 
 
 def _column(field: Field, rows: int, facts: dict[str, Any]) -> Column:
@@ -79,7 +77,9 @@ def _column(field: Field, rows: int, facts: dict[str, Any]) -> Column:
 
 
 def _end(field: Field, value: Any) -> str:
-    return moment(value, 1) if field.name in TIMES else f"{value:.7g}" if isinstance(value, float) else str(value)[:40]
+    return (
+        moment(value, 1) if field.name in MOMENTS else f"{value:.7g}" if isinstance(value, float) else str(value)[:40]
+    )
 
 
 def _facts(part: Part, fields: list[Field]) -> dict[str, dict[str, Any]]:
@@ -95,7 +95,10 @@ def _facts(part: Part, fields: list[Field]) -> dict[str, dict[str, Any]]:
         else:
             cells += [f"min({name})", f"max({name})"]
         cells.append(f"count(*) FILTER ({name} < 0)" if _is_number(field) else "0")
-        cells.append(f"count(*) FILTER (length({name}) > {MAX_TEXT})" if field.textual else "0")
+        # The reader has cut longer ones.
+        cells.append(
+            f"count(*) FILTER (length({name}) IN ({MAX_IDEOGRAPHIC_TEXT}, {MAX_TEXT}))" if field.textual else "0"
+        )
     if not cells:
         return {}
     found = part.one(f"SELECT {', '.join(cells)} FROM part")
@@ -145,7 +148,7 @@ def _values(part: Part, field: Field, numbers: Numbers) -> Column:
 def _stands_out(part: Part, field: Field, column: Column, facts: dict[str, Any], numbers: Numbers) -> None:
     if field.textual:
         numbers.row[f"long_texts:{field.name}"] = facts["long"]
-    elif field.name in TIMES and field.name != TIMESTAMP and facts["filled"]:
+    elif field.name in MOMENTS and field.name != TIMESTAMP and facts["filled"]:
         numbers.shapes += _moments(part, field, facts)
     elif _is_number(field):
         _number(part, field, column, facts, numbers)

@@ -23,7 +23,6 @@ ANCIENT = 631_152_000
 RUSH, RUSH_SECONDS = 1_000, 3_600
 BURST = 100
 THINGS = {USER_ID: "user", ITEM_ID: "item", ACTION_ID: "action"}
-ACTION_EVENTS = ("TAKEN", "NOT_TAKEN", "VIEWED")
 SCORED_FROM = 50
 
 
@@ -39,7 +38,7 @@ def measure(part: Part, around: Surroundings) -> Numbers:
             _unknown(part, numbers, column, around.known[column], full=not around.incremental)
     _machines(part, numbers)
     if ACTION_ID in part.schema.id_columns:
-        _action_types(part, numbers)
+        numbers.row["scored_actions"] = _scored(part)
     return numbers
 
 
@@ -189,22 +188,9 @@ def _machines(part: Part, numbers: Numbers) -> None:
         numbers.examples[number] = [f"{id}: {words} or more, {n:,} events in all" for id, n in worst]
 
 
-# Actions --------------------------------------------------------------------------------------------
-
-
-def _action_types(part: Part, numbers: Numbers) -> None:
-    kind = f"upper(replace({EVENT_TYPE}, ' ', '_'))"
-    known = ", ".join(text(word) for word in ACTION_EVENTS)
-    [odd] = part.one(f"SELECT count(*) FILTER ({kind} NOT IN ({known})) FROM part")
-    taken = f"count(*) FILTER ({kind} = 'TAKEN') >= {SCORED_FROM}"
-    other = f"count(*) FILTER ({kind} IN ('NOT_TAKEN', 'VIEWED')) >= {SCORED_FROM}"
-    [scored] = part.one(f"SELECT count(*) FROM (SELECT {ACTION_ID} FROM part GROUP BY 1 HAVING {taken} AND {other})")
-    numbers.row |= {"odd_type_share": share(odd, part.rows), "scored_actions": scored}
-    if odd:
-        numbers.examples["odd_type_share"] = [
-            f"{value}: {n:,} rows"
-            for value, n in part.select(
-                f"SELECT left({EVENT_TYPE}, 60), count(*) FROM part WHERE {kind} NOT IN ({known}) GROUP BY {EVENT_TYPE} "
-                f"ORDER BY 2 DESC, 1 LIMIT {EXAMPLES}"
-            )
-        ]
+def _scored(part: Part) -> int:
+    """Actions of which a model can learn a score."""
+    taken = f"count(*) FILTER ({EVENT_TYPE} = 'TAKEN') >= {SCORED_FROM}"
+    other = f"count(*) FILTER ({EVENT_TYPE} IN ('NOT_TAKEN', 'VIEWED')) >= {SCORED_FROM}"
+    query = f"SELECT count(*) FROM (SELECT {ACTION_ID} FROM part GROUP BY 1 HAVING {taken} AND {other})"
+    return int(part.one(query)[0])

@@ -8,18 +8,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.datasets.schema import CREATION_TIMESTAMP, TIMESTAMP, Schema
+from pipelines.datasets.schema import Schema
 from pipelines.datasets.snapshot import Snapshot
-from pipelines.datasets.values import quoted, text
+from pipelines.datasets.values import MOMENTS, quoted, text
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 Row = Mapping[str, float | int | None]
 EXAMPLES = 5
-EXPIRATION = "ACTION_EXPIRATION_TIMESTAMP"
-TIMES = (TIMESTAMP, CREATION_TIMESTAMP, EXPIRATION)
-"""Fields that are moments: seconds since 1970."""
 DAY = 86_400
 MAX_BARS = 75
 # A minute to a year: what a bar of a drawing over time may stand for.
@@ -94,7 +91,7 @@ class Part:
 def shown(column: str) -> str:
     """SQL: a value as a person reads it; a time as seconds and as a date."""
     name = quoted(column)
-    if column not in TIMES:
+    if column not in MOMENTS:
         return f"{name}::VARCHAR"
     # TRY: years beyond those that a date can have.
     return (

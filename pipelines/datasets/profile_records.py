@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipelines.datasets.profile_events import THINGS, new_share
-from pipelines.datasets.profile_queries import DAY, EXAMPLES, EXPIRATION, Numbers, Part, share
+from pipelines.datasets.profile_queries import DAY, EXAMPLES, Numbers, Part, share
 from pipelines.datasets.reading import STAGED
 from pipelines.datasets.schema import CREATION_TIMESTAMP
 from pipelines.datasets.values import quoted
 
 if TYPE_CHECKING:
     from pipelines.datasets.profile import Surroundings
+
+EXPIRATION = "ACTION_EXPIRATION_TIMESTAMP"
 
 
 def measure(part: Part, around: Surroundings, duplicates: int) -> Numbers:

@@ -6,7 +6,7 @@ fault), value (its first 200 characters), reason. A row with two wrong values is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,8 +43,9 @@ class Sample:
         return f"{self.file} {self.unit} {self.line}"
 
     def __str__(self) -> str:
-        column = f", {self.column} {self.value!r}" if self.column else f": {self.value!r}" if self.value else ""
-        return f"{self.place}{column} {self.reason}"
+        column = f", {self.column}" if self.column else ":" if self.value else ""
+        value = f" {self.value!r}" if self.value is not None and column else ""
+        return f"{self.place}{column}{value} {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,24 @@ def samples(path: Path, limit: int = 100) -> list[Sample]:
         if len(found) >= limit:
             break
     return found[:limit]
+
+
+def as_csv(path: Path) -> Iterator[str]:
+    """The lines of a rejects.parquet as CSV, header first."""
+    import csv
+    import io
+
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(path)
+    line = io.StringIO()
+    writer = csv.writer(line, lineterminator="\n")
+    writer.writerow(file.schema_arrow.names)
+    for batch in file.iter_batches():
+        yield line.getvalue()
+        line.seek(line.truncate(0))
+        writer.writerows(row.values() for row in batch.to_pylist())
+    yield line.getvalue()
 
 
 def groups(connection: DuckDBPyConnection, limit: int = 20) -> list[Group]:

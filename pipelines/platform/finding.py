@@ -1,0 +1,29 @@
+"""A resource as a person names it on the command line: by ARN, name or id."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, or_, select
+
+from pipelines.registry import store
+from pipelines.registry.tables import resources
+
+
+class NotFound(LookupError):
+    """There is no such resource; the message names those there are."""
+
+
+def find(conn: Connection, kind: str, given: str | None, what: str) -> store.Resource:
+    """The newest resource of the kind with that ARN, name or id (None: of all); `what` is what a person calls the kind.
+
+    Raises NotFound.
+    """
+    query = select(resources.c.id).where(resources.c.kind == kind).order_by(resources.c.created_at.desc())
+    if given is not None:
+        query = query.where(or_(resources.c.arn == given, resources.c.name == given, resources.c.id == given))
+    id = conn.execute(query.limit(1)).scalar_one_or_none()
+    found = store.get(conn, id=id) if id is not None else None
+    if found is None:
+        newest = [resource.name for resource in store.page(conn, kind, limit=10).resources]
+        there = f"the newest are {', '.join(newest)}" if newest else "there is none yet"
+        raise NotFound(f"there is no {what}{f' {given!r}' if given is not None else ''}; {there}")
+    return found

@@ -92,17 +92,76 @@ def reset(
 ) -> None:
     """Delete every resource, event and artefact of the running platform, in seconds; it goes on running."""
     from pipelines.platform.reset import reset as empty_store
-    from pipelines.platform.state import running_state
 
     with _one_line_errors():
-        settings = Settings.from_env()
-        if running_state(settings) is None:
-            _fail("the platform is not running: start it with `openpersonalize up`")
+        settings = _running()
         if not yes and not typer.confirm(f"Delete every resource, event and artefact of {settings.home}?"):
             _fail("nothing was deleted; `openpersonalize reset --yes` does not ask")
         begun = time.monotonic()
-        empty_store(_with_database(settings))
+        empty_store(settings)
         console.print(f"the store is empty ({time.monotonic() - begun:.1f} s)")
+
+
+@app.command()
+def statistics(
+    group: Annotated[str, typer.Argument(help="A dataset group's name or ARN.")],
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show what a dataset group holds: rows, users, items, time, event types, gaps, what was streamed since."""
+    from pipelines.platform.statistics_command import NoSuchGroup, as_json, collect, lines
+
+    with _one_line_errors():
+        settings = _running()
+        try:
+            found = collect(settings, group)
+        except NoSuchGroup as error:
+            _fail(str(error))
+        sys.stdout.write((as_json(found) if json else "\n".join(lines(found))) + "\n")
+
+
+@app.command()
+def report(
+    given: Annotated[
+        str | None, typer.Argument(metavar="IMPORT", help="An import job's ARN, name or id; the newest unless given.")
+    ] = None,
+    rejects: Annotated[bool, typer.Option("--rejects", help="Print every rejected row as CSV instead.")] = False,
+) -> None:
+    """Show what came of an import: the verdict, the broken rules, the first rejects, where the report is."""
+    from pipelines.platform.finding import NotFound
+    from pipelines.platform.report_command import lines, rejects_csv
+
+    with _one_line_errors():
+        settings = _running()
+        try:
+            if rejects:
+                sys.stdout.writelines(rejects_csv(settings, given))
+            else:
+                sys.stdout.write("\n".join(lines(settings, given)) + "\n")
+        except NotFound as error:
+            _fail(str(error))
+
+
+@app.command()
+def checks(
+    group: Annotated[str, typer.Argument(help="A dataset group's ARN, name or id.")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="RULE=SEVERITY[,MIN..MAX]", help="critical, warning or off; numbers or per cent."
+        ),
+    ] = None,
+    clear: Annotated[list[str] | None, typer.Option("--clear", metavar="RULE", help="Back to its default.")] = None,
+) -> None:
+    """Show the rules that a dataset group's imports must fulfil, or set them anew."""
+    from pipelines.platform.checks_command import BadCheck, change
+    from pipelines.platform.finding import NotFound
+
+    with _one_line_errors():
+        try:
+            shown = change(_running(), group, set_ or [], clear or [])
+        except (BadCheck, NotFound) as error:
+            _fail(str(error))
+        sys.stdout.write("\n".join(shown) + "\n")
 
 
 @app.command()
@@ -144,6 +203,16 @@ def _print_welcome(settings: Settings) -> None:
 
     # Not through rich, which would wrap and colour what is meant to be pasted.
     sys.stdout.write("\n" + welcome(settings) + "\n")
+
+
+def _running() -> Settings:
+    """The settings of a platform that runs, with its database."""
+    from pipelines.platform.state import running_state
+
+    settings = Settings.from_env()
+    if running_state(settings) is None:
+        _fail("the platform is not running: start it with `openpersonalize up`")
+    return _with_database(settings)
 
 
 def _with_database(settings: Settings) -> Settings:

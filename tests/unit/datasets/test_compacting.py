@@ -11,78 +11,26 @@ from sqlalchemy import Connection
 
 from pipelines.datasets import compacting, rewriting
 from pipelines.datasets.rewriting_lock import alone, is_rewritten
-from pipelines.datasets.snapshot import Snapshot
 from pipelines.registry import store
-from pipelines.registry.store import Resource
-from pipelines.repository.group import GroupRepository
 from pipelines.settings import Settings
-from tests.support.imports import decoded, interactions, run, text
-from tests.support.registry import add, add_dataset, add_group
+from tests.support.bulk import Bulk
+from tests.support.imports import decoded, interactions, text
+from tests.support.registry import add, add_dataset
 
 ITEM_HEADER = "ITEM_ID,GENRES,PRICE,DESCRIPTION,CREATION_TIMESTAMP"
 
 
-class Shop:
-    """A group with one dataset that a few imports went into, without their jobs."""
-
-    def __init__(self, conn: Connection, settings: Settings, folder: Path, kind: Any = "INTERACTIONS") -> None:
-        self.conn, self.settings, self.folder, self.kind = conn, settings, folder, kind
-        with conn.begin():
-            self.group = add_group(conn)
-            self.id = add_dataset(conn, self.group, kind).id
-        self.imports = 0
-        self.previous: Snapshot | None = None
-
-    @property
-    def dataset(self) -> Resource:
-        with self.conn.begin():
-            found = store.get(self.conn, id=self.id)
-        assert found is not None
-        return found
-
-    @property
-    def repository(self) -> GroupRepository:
-        return GroupRepository(self.settings, self.group.id)
-
-    def add(self, content: bytes, after: int = 0) -> None:
-        """An INCREMENTAL import (the first one FULL)."""
-        self.imports += 1
-        name = f"import{self.imports}"
-        self.previous = run(
-            self.folder,
-            self.kind,
-            content,
-            name=name,
-            previous=self.previous,
-            incremental=self.previous is not None,
-            after=after,
-        ).snapshot
-
-    def commit(self) -> None:
-        """Make what was added the dataset's snapshot."""
-        assert self.previous is not None
-        tag = f"data/{self.id}/import{self.imports}"
-        facts = self.previous.facts(tag)
-        self.repository.commit_snapshot(self.id, self.previous.directory, tag, "Import")
-        with self.conn.begin():
-            store.update(self.conn, self.id, internal={"snapshot": facts})
-
-    def open(self, name: str) -> Snapshot:
-        self.repository.materialise(self.dataset.internal["snapshot"]["tag"], "snapshot", self.folder / name)
-        return Snapshot.open(self.folder / name)
-
-
 @pytest.fixture
-def shop(conn: Connection, settings: Settings, tmp_path: Path) -> Shop:
+def shop(conn: Connection, settings: Settings, tmp_path: Path) -> Bulk:
     """Three parts of interactions, some rows in two of them."""
-    made = Shop(conn, settings, tmp_path / "shop")
+    made = Bulk(conn, settings, tmp_path / "shop")
     for start in (0, 900, 400):
         made.add(text(interactions(1000, start)))
     made.commit()
     return made
 
 
-def test_a_training_reads_the_same_rows_before_and_after(shop: Shop) -> None:
+def test_a_training_reads_the_same_rows_before_and_after(shop: Bulk) -> None:
     before = shop.open("before")
     assert compacting.compact_one(shop.settings, shop.dataset.arn)
     after = shop.open("after")
@@ -95,7 +43,7 @@ def test_a_training_reads_the_same_rows_before_and_after(shop: Shop) -> None:
     assert not (shop.settings.imports_dir / shop.id).exists()
 
 
-def test_only_many_parts_are_due(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_many_parts_are_due(shop: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
     with shop.conn.begin():
         add_dataset(shop.conn, shop.group, "ITEMS")
         assert compacting.due(shop.conn) == []
@@ -104,7 +52,7 @@ def test_only_many_parts_are_due(shop: Shop, monkeypatch: pytest.MonkeyPatch) ->
     assert compacting.compact_due(shop.settings) == 0
 
 
-def test_an_import_that_comes_in_between_wins(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_import_that_comes_in_between_wins(shop: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
     write = rewriting.rewrite
 
     def rewrite_while_an_import_ends(*given: Any, **named: Any) -> Any:
@@ -120,7 +68,7 @@ def test_an_import_that_comes_in_between_wins(shop: Shop, monkeypatch: pytest.Mo
 def test_parts_that_streamed_records_keep_apart_are_left_alone(
     conn: Connection, settings: Settings, tmp_path: Path
 ) -> None:
-    shop = Shop(conn, settings, tmp_path / "shop", "ITEMS")
+    shop = Bulk(conn, settings, tmp_path / "shop", "ITEMS")
     for number in (1, 2):
         shop.add(text([f"a,x,{number},,"], ITEM_HEADER), after=number)
     shop.commit()
@@ -129,19 +77,19 @@ def test_parts_that_streamed_records_keep_apart_are_left_alone(
 
 
 @pytest.mark.parametrize("status", [store.PENDING, store.IN_PROGRESS])
-def test_nothing_is_compacted_while_users_are_being_deleted(shop: Shop, status: str) -> None:
+def test_nothing_is_compacted_while_users_are_being_deleted(shop: Bulk, status: str) -> None:
     with shop.conn.begin():
         add(shop.conn, "DataDeletionJob", "leave", status=status, group=shop.group, parent=shop.group)
     assert not compacting.compact_one(shop.settings, shop.dataset.arn)
 
 
-def test_a_dataset_on_its_way_out_is_left_alone(shop: Shop) -> None:
+def test_a_dataset_on_its_way_out_is_left_alone(shop: Bulk) -> None:
     with shop.conn.begin():
         store.update(shop.conn, shop.id, status=store.DELETE_PENDING)
     assert not compacting.compact_one(shop.settings, shop.dataset.arn)
 
 
-def test_of_two_at_once_one_does_it(shop: Shop) -> None:
+def test_of_two_at_once_one_does_it(shop: Bulk) -> None:
     with alone(shop.settings, shop.id) as free:
         assert free
         assert not compacting.compact_one(shop.settings, shop.dataset.arn)
@@ -151,7 +99,7 @@ def test_of_two_at_once_one_does_it(shop: Shop) -> None:
         assert not is_rewritten(shop.conn, shop.id)
 
 
-def test_who_waits_comes_next(shop: Shop) -> None:
+def test_who_waits_comes_next(shop: Bulk) -> None:
     order: list[str] = []
 
     def second() -> None:
@@ -166,7 +114,7 @@ def test_who_waits_comes_next(shop: Shop) -> None:
     assert order == ["first", "second True"]
 
 
-def test_what_cannot_be_compacted_is_refused_with_the_reason(shop: Shop) -> None:
+def test_what_cannot_be_compacted_is_refused_with_the_reason(shop: Bulk) -> None:
     with shop.conn.begin():
         empty = add_dataset(shop.conn, shop.group, "USERS")
     for arn, said in ((shop.group.arn, "no dataset"), ("arn:none", "no dataset"), (empty.arn, "no import")):

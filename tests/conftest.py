@@ -128,7 +128,7 @@ class _Answering(http.server.BaseHTTPRequestHandler):
         self.send_response(self.status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(body)
 
     do_HEAD = do_PUT = do_GET

@@ -152,16 +152,10 @@ def _export(settings: Settings, job: Export) -> int:
     output = job.resource.doc["jobOutput"]["s3DataDestination"]
     target = find_target(settings, output["path"], output.get("kmsKeyArn"))
     snapshot, spool = _fetch(settings, job)
-    with closing(open_database(job.work / "database")) as connection:
-        connection.execute(f"CREATE VIEW streamed AS FROM read_parquet({text(str(spool))})")
-        both = joining.Both.load(connection, snapshot)
-        expected = sum(part.rows for part in snapshot.manifest.parts) + connection.table("streamed").shape[0]
-        names = ", ".join(map(quoted, both.fields))
-        reader = connection.sql(f"SELECT {names} FROM ({_query(both, job.mode)})").to_arrow_reader(BATCH_ROWS)
-        files = Files(job.work, job.resource.name)
-        with target, Progress("rows exported (at most)", expected) as progress:
-            for file in files.write(reader, progress):
-                target.put(file)
+    files = Files(job.work, job.resource.name)
+    with target:
+        for file in files.write(snapshot, spool, job.mode):
+            target.put(file)
     log.info("%s rows in %d file(s) at %s", f"{files.rows:,}", files.count, output["path"])
     return files.rows
 
@@ -193,14 +187,27 @@ def _fetch(settings: Settings, job: Export) -> tuple[Snapshot, Path]:
 
 
 class Files:
-    """Batches of rows as CSV files `<name>-00001.csv`, ... in a folder, each given away before the next is begun."""
+    """Rows as CSV files `<name>-00001.csv`, ... in a folder, each given away before the next is begun."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.folder, self.name = folder, name
         self.count = self.rows = 0
 
-    def write(self, reader: pa.RecordBatchReader, progress: Progress) -> Iterator[Path]:
-        """The files as they become whole; at least one, maybe with the header only. Raises DiskFull."""
+    def write(self, snapshot: Snapshot, spool: Path, mode: str) -> Iterator[Path]:
+        """The files as they become whole; at least one, maybe with the header only. Raises DiskFull.
+
+        `spool` is what streamed.write wrote, whose columns are those of the files.
+        """
+        with closing(open_database(self.folder / "database")) as connection:
+            connection.execute(f"CREATE VIEW streamed AS FROM read_parquet({text(str(spool))})")
+            both = joining.Both.load(connection, snapshot)
+            most = sum(part.rows for part in snapshot.manifest.parts) + connection.view("streamed").shape[0]
+            names = ", ".join(map(quoted, both.fields))
+            reader = connection.sql(f"SELECT {names} FROM ({_query(both, mode)})").to_arrow_reader(BATCH_ROWS)
+            with Progress("rows exported (at most)", most) as progress:
+                yield from self._all(reader, progress)
+
+    def _all(self, reader: pa.RecordBatchReader, progress: Progress) -> Iterator[Path]:
         batches = iter(reader)
         batch = next(batches, None)
         while batch is not None or not self.count:

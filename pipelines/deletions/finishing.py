@@ -20,6 +20,7 @@ def finish(job: Job) -> None:
     """COMPLETED, with a report that says so; raises DeletionIncomplete when something is left anywhere."""
     users = job.users()
     matcher, own = job.matcher()
+    _discard_leftovers(job)
     written = _written(job)
     found = files.black_out(written, matcher)
     cells = tables.black_out(job.settings, job.group.id, matcher)
@@ -44,15 +45,32 @@ def finish(job: Job) -> None:
     job.report.write_text(report.render(job.resource.name, about, users, removed, places, notes), encoding="utf-8")
     _refuse_leftovers(places)
     _complete(job, removed, places)
-    shutil.rmtree(job.work, ignore_errors=True)
+    jobs.discard(job.settings, job.id)
 
 
 def _written(job: Job) -> list[Path]:
-    """Folders of what was written about work: the group's imports, compactions and deletions, and all logs."""
+    """Folders of what was written about work: of the group's imports, and the logs of everything."""
     settings = job.settings
     with transaction(settings) as conn:
-        ours = [one.id for one in store.in_group(conn, job.group.id) if one.kind in ("DatasetImportJob", "Dataset")]
-    return [*(settings.imports_dir / id for id in ours), settings.logs_dir, settings.run_dir]
+        imports = [settings.imports_dir / one.id for one in store.in_group(conn, job.group.id, "DatasetImportJob")]
+    return [*imports, settings.logs_dir, settings.run_dir]
+
+
+def _discard_leftovers(job: Job) -> None:
+    """Remove what jobs of the group worked with that were killed before they could; none of before is running."""
+    settings = job.settings
+    with transaction(settings) as conn:
+        ended = [one for one in store.in_group(conn, job.group.id) if one.status not in store.UNFINISHED]
+    folders = {
+        "DatasetImportJob": lambda id: settings.imports_dir / id / "work",
+        "DatasetExportJob": lambda id: settings.exports_dir / id,
+        "DataDeletionJob": lambda id: settings.deletions_dir / id / "work",
+        # Of a compaction; it does not begin while users are being deleted.
+        "Dataset": lambda id: settings.imports_dir / id,
+    }
+    for one in ended:
+        if one.kind in folders:
+            shutil.rmtree(folders[one.kind](one.id), ignore_errors=True)
 
 
 def _refuse_leftovers(places: list[proof.Place]) -> None:

@@ -100,7 +100,7 @@ def find(settings: Settings, job_id: str) -> Job | None:
         if resource is None or resource.status not in store.UNFINISHED or resource.group_id is None:
             log.info("data deletion job %s is finished or gone: nothing to do", job_id)
             # Of an attempt that was killed just before.
-            shutil.rmtree(settings.deletions_dir / job_id / "work", ignore_errors=True)
+            discard(settings, job_id)
             return None
         if resource.status == store.PENDING:
             resource = store.update(conn, job_id, status=store.IN_PROGRESS)
@@ -139,4 +139,9 @@ def fail(settings: Settings, job_id: str, reason: str) -> None:
         if row is not None and row.status in store.UNFINISHED:
             store.update(conn, job_id, status=store.FAILED, failure_reason=reason[:MAX_REASON])
             log.error("data deletion job %s failed: %s", row.name, reason)
+    discard(settings, job_id)
+
+
+def discard(settings: Settings, job_id: str) -> None:
+    """Remove the list of users and all else that the job worked with; its report stays."""
     shutil.rmtree(settings.deletions_dir / job_id / "work", ignore_errors=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from pipelines.datasets.rewriting import rewrite
+from pipelines.datasets.rewriting_lock import alone
 from pipelines.datasets.schema import ID_COLUMNS, USER_ID
 from pipelines.datasets.snapshot import Snapshot
 from pipelines.deletions import job as jobs
@@ -22,6 +23,8 @@ SNAPSHOT = "snapshot"
 DISK_FACTOR = 3
 """A snapshot written anew lies in the work folder, in the cache and in the remote."""
 
+ID_LENGTH = 16
+
 Holds = Callable[[str, str], bool]
 """Whether what DVC tracks at (tag, path) has one of the users (pipelines/deletions/contents.py)."""
 
@@ -35,7 +38,15 @@ def sweep(job: Job, holds: Holds) -> int:
     """Let the datasets go on with snapshots without the users; how many datasets had them."""
     with transaction(job.settings) as conn:
         datasets = of_users(store.in_group(conn, job.group.id, "Dataset"))
-    return sum(_sweep(job, dataset, holds) for dataset in datasets if not dataset.is_deleting)
+    return sum(_sweep_alone(job, dataset.id, holds) for dataset in datasets if not dataset.is_deleting)
+
+
+def _sweep_alone(job: Job, dataset_id: str, holds: Holds) -> bool:
+    # A compaction, which changes no rows, has to end first.
+    with alone(job.settings, dataset_id, wait=True):
+        with transaction(job.settings) as conn:
+            dataset = store.get(conn, id=dataset_id)
+        return dataset is not None and not dataset.is_deleting and _sweep(job, dataset, holds)
 
 
 def _sweep(job: Job, dataset: Resource, holds: Holds) -> bool:
@@ -50,9 +61,10 @@ def _sweep(job: Job, dataset: Resource, holds: Holds) -> bool:
     source = Snapshot.open(before)
     source.verify()
     done = rewrite(source, after, name=job.id, spill=job.scratch("spill"), without_users=job.users())
-    rows, tag = done.snapshot.rows, _new_tag(job, dataset)
-    job.repository.commit_snapshot(dataset.id, after, tag, f"{job.resource.name}: {rows} rows stay")
-    _take_over(job, dataset, old, {"tag": tag, "rows": rows}, {f"rows of {kind}": done.removed})
+    tag = _new_tag(job, dataset)
+    facts = done.snapshot.facts(tag)
+    job.repository.commit_snapshot(dataset.id, after, tag, f"{job.resource.name}: {facts['rows']} rows stay")
+    _take_over(job, dataset, old, facts, {f"rows of {kind}": done.removed})
     job.scratch("before")
     return True
 
@@ -64,7 +76,7 @@ def _new_tag(job: Job, dataset: Resource) -> str:
     return f"{tag}.{len(rounds)}" if rounds else tag
 
 
-def _take_over(job: Job, dataset: Resource, old: str, new: dict[str, object], removed: dict[str, int]) -> None:
+def _take_over(job: Job, dataset: Resource, old: str, new: Mapping[str, Any], removed: Mapping[str, int]) -> None:
     """The dataset's snapshot, unless an import has put another in its place: that is for the next round."""
     with transaction(job.settings) as conn:
         row = store.get(conn, id=dataset.id, lock=True)
@@ -95,7 +107,8 @@ def _mark(job: Job, tags: list[str]) -> None:
     with transaction(job.settings) as conn:
         mark = jobs.mark(conn, job)
         for tag in tags:
-            maker = store.get(conn, id=Path(tag).name.partition(".")[0])
+            # What was compacted or swept has a suffix.
+            maker = store.get(conn, id=tag.rpartition("/")[2][:ID_LENGTH])
             if maker is not None:
                 store.update(conn, maker.id, internal=mark, touch=False)
         jobs.add(conn, job, {"older snapshots": len(tags)})

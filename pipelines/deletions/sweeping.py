@@ -27,6 +27,7 @@ WAITING_FOR = "waiting_for"
 """Member of a job's `internal`: ids of what had begun before; absent before the first round has ended."""
 IN_ROUND = "in_round"
 """The same, true while a round goes on: one that was cut short may have found something and not said so."""
+_WITH_DATA = ("DatasetImportJob", "DatasetExportJob")
 PATIENCE = timedelta(hours=23)
 """AWS promises a day."""
 
@@ -62,10 +63,12 @@ def _unfinished(conn: Connection, ids: Iterable[str]) -> list[Resource]:
 
 
 def _begun(conn: Connection, job: Job) -> list[Resource]:
-    """Imports, whose files may name the users, and trainings whose inputs are frozen."""
-    imports = store.in_group(conn, job.group.id, "DatasetImportJob")
-    trainings = [one for one in store.in_group(conn, job.group.id, "SolutionVersion") if "snapshots" in one.internal]
-    return [one for one in (*imports, *trainings) if one.status in store.UNFINISHED]
+    """Imports, whose files may name the users, exports, which hold copies, and trainings whose inputs are frozen."""
+    return [
+        one
+        for one in store.in_group(conn, job.group.id)
+        if one.status in store.UNFINISHED and (one.kind in _WITH_DATA or "snapshots" in one.internal)
+    ]
 
 
 def _wait(conn: Connection, resource: Resource, waiting: list[Resource]) -> None:

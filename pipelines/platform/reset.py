@@ -61,6 +61,7 @@ def store_folders(settings: Settings) -> list[Path]:
     folders = [
         settings.groups_dir,
         settings.imports_dir,
+        settings.deletions_dir,
         settings.bento_home / "models",
         settings.bento_home / "bentos",
     ]

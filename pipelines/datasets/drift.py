@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import log
 from typing import TYPE_CHECKING
 
@@ -22,23 +22,37 @@ def against(before: Summary | None, row: Row, shapes: Sequence[Shape]) -> Number
     if before is None:
         return found
     if row["full"] and before.row.get("full") and before.row.get("rows"):
-        _add(found, "rows", (row["rows"] or 0) / (before.row["rows"] or 1), before, row, "rows", ",.0f")
+        _add(found, "rows", (row["rows"] or 0) / (before.row["rows"] or 1), before, row, "rows", _count)
     for name in row:
         kind, _, column = name.partition(":")
         old, new = before.row.get(name), row[name]
         if old is None or new is None:
             continue
         if kind == "filled":
-            _add(found, name, abs(new - old), before, row, name, ".1%")
+            _add(found, name, abs(new - old), before, row, name, _percent)
         elif kind == "median" and (width := _width(before.row, column)):
-            _add(found, name, abs(new - old) / width, before, row, name, ",.6g")
+            _add(found, name, abs(new - old) / width, before, row, name, _number)
     _indexes(found, before, row, shapes)
     return found
 
 
-def _add(found: Numbers, key: str, value: float, before: Summary, row: Row, name: str, form: str) -> None:
+def _add(
+    found: Numbers, key: str, value: float, before: Summary, row: Row, name: str, form: Callable[[float], str]
+) -> None:
     found.row[f"drift:{key}"] = value
-    found.examples[f"drift:{key}"] = [f"{before.row[name]:{form}} in {before.name}, {row[name]:{form}} now"]
+    found.examples[f"drift:{key}"] = [f"{form(before.row[name] or 0)} in {before.name}, {form(row[name] or 0)} now"]
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.6g}"
 
 
 def _width(old: Row, column: str) -> float:
@@ -60,7 +74,7 @@ def _indexes(found: Numbers, before: Summary, row: Row, shapes: Sequence[Shape])
         change = {value: new.get(value, 0) / total - old.get(value, 0) / old_total for value in {**old, **new}}
         worst = sorted(change, key=lambda value: (-abs(change[value]), value))[:EXAMPLES]
         found.examples[f"drift:{column}"] = [
-            f"{value}: {old.get(value, 0) / old_total:.1%} in {before.name}, {new.get(value, 0) / total:.1%} now"
+            f"{value}: {_percent(old.get(value, 0) / old_total)} in {before.name}, {_percent(new.get(value, 0) / total)} now"
             for value in worst
         ]
 

@@ -46,7 +46,23 @@ ITEMS = avro(
 USERS = avro(
     "Users", USER_ID="string", GENDER={"type": NULLABLE_STRING, "categorical": True}, ADULT=["null", "boolean"]
 )
-SCHEMAS: dict[str, dict[str, Any]] = {"INTERACTIONS": INTERACTIONS, "ITEMS": ITEMS, "USERS": USERS}
+ACTIONS = avro(
+    "Actions",
+    ACTION_ID="string",
+    KIND={"type": NULLABLE_STRING, "categorical": True},
+    VALUE=["null", "long"],
+    ACTION_EXPIRATION_TIMESTAMP=["null", "long"],
+)
+ACTION_INTERACTIONS = avro(
+    "ActionInteractions", USER_ID="string", ACTION_ID="string", TIMESTAMP="long", EVENT_TYPE="string"
+)
+SCHEMAS: dict[str, dict[str, Any]] = {
+    "INTERACTIONS": INTERACTIONS,
+    "ITEMS": ITEMS,
+    "USERS": USERS,
+    "ACTIONS": ACTIONS,
+    "ACTION_INTERACTIONS": ACTION_INTERACTIONS,
+}
 HEADER = "USER_ID,ITEM_ID,TIMESTAMP,EVENT_TYPE,EVENT_VALUE"
 
 
@@ -100,9 +116,12 @@ def run(
     previous: Snapshot | None = None,
     incremental: bool = False,
     schema: Mapping[str, Any] | None = None,
-    after: int = 0,
+    **around: Any,
 ) -> Imported:
-    """Import files with these bytes, called 0.csv, 1.csv, …; raises ImportRefused."""
+    """Import files with these bytes, called 0.csv, 1.csv, …; `around`: after, as_of, known and before of building.build.
+
+    Raises ImportRefused.
+    """
     place = building.Place(folder / name / "work", folder / name / "snapshot", folder / name / "rejects.parquet")
     place.work.mkdir(parents=True)
     files = []
@@ -118,6 +137,6 @@ def run(
         title=name,
         previous=previous,
         incremental=incremental,
-        after=after,
+        **around,
     )
     return Imported(profile, Snapshot.open(place.snapshot), rejects.samples(place.rejects))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from typing import Any
 
@@ -12,40 +13,52 @@ from data_checks.rules import Rule
 from pipelines.datasets.schema import Schema, read_schema
 from tests.support.imports import SCHEMAS
 
-KINDS = ["INTERACTIONS", "ITEMS", "USERS"]
+KINDS = sorted(SCHEMAS)
 
 
 def schema(kind: str) -> Schema:
     return read_schema(SCHEMAS[kind], kind)  # type: ignore[arg-type]
 
 
-def good_row(rules: list[Rule]) -> dict[str, float | int | None]:
-    """Numbers at the very edge of what is allowed (all rules of one number together)."""
-    row: dict[str, Any] = {}
-    for rule in rules:
-        edge = rule.minimum if rule.minimum is not None else rule.maximum
-        assert edge is not None
-        row[rule.number] = max(edge, row.get(rule.number, edge)) if rule.minimum is not None else edge
-    return row
+def alone(kind: str) -> list[Rule]:
+    """The rules of a type, each about a number of its own, so that all can be broken at once."""
+    return [dataclasses.replace(rule, number=rule.name) for rule in rules_for(schema(kind))]
+
+
+def bound(rule: Rule) -> float:
+    edge = rule.minimum if rule.minimum is not None else rule.maximum
+    assert edge is not None, rule
+    return edge
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_bounds_themselves_are_allowed(kind: str) -> None:
-    rules = rules_for(schema(kind))
-    verdict = judge(good_row(rules), rules)
+    rules = alone(kind)
+    verdict = judge({rule.number: bound(rule) for rule in rules}, rules)
     assert verdict.passed and not verdict.warnings
     assert len(verdict.outcomes) == len(rules) == len({rule.name for rule in rules})
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_rule_can_be_broken_and_only_critical_ones_fail_the_import(kind: str) -> None:
-    rules = rules_for(schema(kind))
-    row: dict[str, float | int | None] = {}
-    for rule in sorted(rules, key=lambda rule: -(rule.minimum or 0)):
-        row[rule.number] = rule.minimum - 0.001 if rule.minimum is not None else (rule.maximum or 0) + 0.001
+    rules = alone(kind)
+    row = {rule.number: bound(rule) + (-0.001 if rule.minimum is not None else 0.001) for rule in rules}
     verdict = judge(row, rules)
     assert {outcome.rule for outcome in verdict.failures} == {rule for rule in rules if rule.severity == "critical"}
     assert {outcome.rule for outcome in verdict.warnings} == {rule for rule in rules if rule.severity == "warning"}
+
+
+def test_what_an_import_cannot_be_compared_with_is_not_judged() -> None:
+    there, missing = (Rule(name, name, "critical", "", minimum=1) for name in ("there", "missing"))
+    verdict = judge({"there": 1, "missing": None}, [there, missing])
+    assert verdict.passed
+    assert ([outcome.rule for outcome in verdict.outcomes], verdict.unjudged) == ([there], (missing,))
+
+
+def test_an_override_makes_a_warning_fail_the_import() -> None:
+    rules = rules_for(schema("ITEMS"), {"items": {"severity": "critical", "minimum": 10}})
+    verdict = judge({"rows": 9}, rules)
+    assert [str(failure) for failure in verdict.failures] == ["items: 9, but must be at least 10"]
 
 
 def test_a_judgement_that_could_not_be_made_is_an_error_not_a_broken_rule() -> None:

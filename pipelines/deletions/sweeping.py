@@ -48,13 +48,25 @@ def sweep(job: Job) -> bool:
         store.update(conn, job.id, internal={IN_ROUND: True}, touch=False)
     with transaction(job.settings) as conn:
         jobs.add(conn, job, rows.delete(conn, job.group.id, job.users()))
-    found = snapshots.sweep(job, Contents(job).hold)
+    found, begun = _sweep_snapshots(job)
     with transaction(job.settings) as conn:
-        begun = _begun(conn, job) if first or found else []
+        begun = begun if first or found else []
         store.update(conn, job.id, internal={WAITING_FOR: [one.id for one in begun], IN_ROUND: False}, touch=False)
     for one in begun:
         log.info("waiting for %s, which had begun with older data (%s)", one.arn, one.status)
     return not begun
+
+
+def _sweep_snapshots(job: Job) -> tuple[bool, list[Resource]]:
+    """Until a look finds none of the users; whether one did, and what was under way just before the last."""
+    contents, found = Contents(job), False
+    while True:
+        # Before the look: what has ended by now is seen by it, what ends later is waited for.
+        with transaction(job.settings) as conn:
+            begun = _begun(conn, job)
+        if not snapshots.sweep(job, contents.hold):
+            return found, begun
+        found = True
 
 
 def _unfinished(conn: Connection, ids: Iterable[str]) -> list[Resource]:

@@ -104,17 +104,18 @@ def reset(
 
 @app.command()
 def statistics(
-    group: Annotated[str, typer.Argument(help="A dataset group's name or ARN.")],
+    group: Annotated[str, typer.Argument(help="A dataset group's ARN, name or id.")],
     json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Show what a dataset group holds: rows, users, items, time, event types, gaps, what was streamed since."""
-    from pipelines.platform.statistics_command import NoSuchGroup, as_json, collect, lines
+    from pipelines.platform.finding import NotFound
+    from pipelines.platform.statistics_command import as_json, collect, lines
 
     with _one_line_errors():
         settings = _running()
         try:
             found = collect(settings, group)
-        except NoSuchGroup as error:
+        except NotFound as error:
             _fail(str(error))
         sys.stdout.write((as_json(found) if json else "\n".join(lines(found))) + "\n")
 

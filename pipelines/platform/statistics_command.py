@@ -3,39 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 
 from pipelines.datasets.statistics import Statistics, of_group
-from pipelines.registry import store
+from pipelines.platform.finding import find
 from pipelines.registry.database import engine
-from pipelines.registry.store import Resource
 from pipelines.settings import Settings
 
 WIDTH = 22
 
 
-class NoSuchGroup(LookupError):
-    """No dataset group has that name or ARN; the message names those there are."""
-
-
 def collect(settings: Settings, group: str) -> list[Statistics]:
-    """Of every dataset of the group with that name or ARN; raises NoSuchGroup."""
+    """Of every dataset of the group with that ARN, name or id; raises finding.NotFound."""
     database = engine(settings, pool_size=1)
     try:
         with database.connect() as conn:
-            return of_group(settings, conn, _find(store.page(conn, "DatasetGroup").resources, group))
+            return of_group(settings, conn, find(conn, "DatasetGroup", group, "dataset group"))
     finally:
         database.dispose()
-
-
-def _find(groups: Iterable[Resource], wanted: str) -> Resource:
-    known = {group.name: group for group in groups}
-    for group in known.values():
-        if wanted in (group.name, group.arn):
-            return group
-    raise NoSuchGroup(f"there is no dataset group {wanted!r}; there are: {', '.join(sorted(known)) or 'none yet'}")
 
 
 def as_json(found: list[Statistics]) -> str:

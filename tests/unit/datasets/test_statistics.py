@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import Connection, insert
 
 from pipelines.datasets.statistics import Statistics
+from pipelines.platform.finding import NotFound
 from pipelines.platform.postgres import EmbeddedPostgres
-from pipelines.platform.statistics_command import NoSuchGroup, as_json, collect, lines
+from pipelines.platform.statistics_command import as_json, collect, lines
 from pipelines.registry import store
 from pipelines.registry.database import engine
 from pipelines.registry.tables import events, records
@@ -133,5 +134,5 @@ def test_a_program_reads_json(shop: Bulk) -> None:
 
 
 def test_a_group_that_is_not_there_is_named_with_those_that_are(shop: Bulk) -> None:
-    with pytest.raises(NoSuchGroup, match="'shopp'; there are: shop"):
+    with pytest.raises(NotFound, match="'shopp'; the newest are shop"):
         collect(shop.settings, "shopp")

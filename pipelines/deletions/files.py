@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import gzip
 import os
-import tarfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.deletions.matching import Matcher
+from pipelines.deletions.matching import BLACK, Matcher
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,7 +66,7 @@ def search(paths: Iterable[Path], matcher: Matcher) -> Searched:
     searched = Searched()
     for path in paths:
         with suppress(FileNotFoundError):
-            searched.add(path, sum(len(matcher.find(chunk)) for chunk in decoded(path, matcher.longest)))
+            searched.add(path, count(path, matcher))
     return searched
 
 
@@ -83,28 +82,26 @@ def _black_out(path: Path, matcher: Matcher) -> int:
 def _black_out_in_place(path: Path, matcher: Matcher) -> int:
     found = 0
     with path.open("r+b") as file:
-        for start, chunk in _chunks(file.read, matcher.longest):
-            # Where it was found, not the whole chunk: a process may be writing the rest.
-            for begin, end in matcher.find(chunk):
-                at = file.tell()
-                file.seek(start + begin)
-                file.write(b"x" * (end - begin))
-                file.seek(at)
-                found += 1
+        # Where it was found, not the whole chunk: a process may be writing the rest.
+        for start, end in _spans(file.read, matcher):
+            at = file.tell()
+            file.seek(start)
+            file.write(BLACK * (end - start))
+            file.seek(at)
+            found += 1
         file.flush()
         os.fsync(file.fileno())
     return found
 
 
-def _chunks(read: object, longest: int) -> Iterator[tuple[int, bytes]]:
-    """(position, bytes) of pieces that overlap by one id and its surroundings."""
-    assert callable(read)
+def _spans(read: Callable[[int], bytes], matcher: Matcher) -> Iterator[tuple[int, int]]:
+    """Where ids stand in a stream, read in chunks that overlap by one id and its surroundings."""
     position, rest = 0, b""
     while chunk := read(CHUNK):
         data = rest + chunk
-        yield position, data
-        # What is behind an id's last possible beginning comes again.
-        keep = min(len(data), longest + 1)
+        # What ends in the overlap was seen in the chunk before.
+        yield from ((position + s, position + e) for s, e in matcher.find(data) if e > len(rest))
+        keep = min(len(data), matcher.longest + 1)
         position += len(data) - keep
         rest = data[len(data) - keep :]
 
@@ -157,23 +154,24 @@ def _replace(path: Path, data: bytes) -> None:
 # Reading anything ----------------------------------------------------------------------------------
 
 
-def decoded(path: Path, longest: int) -> Iterator[bytes]:
-    """What is in a file once it is unpacked: the raw bytes, the text columns of Parquet, the members of archives."""
-    with path.open("rb") as file:
-        yield from (chunk for _, chunk in _chunks(file.read, longest))
+def count(path: Path, matcher: Matcher) -> int:
+    """Ids in a file once it is unpacked: in text columns of Parquet, members of archives, else in its bytes."""
     head = _head(path)
     if head.startswith(PARQUET_MAGIC):
-        yield from _cells(path)
-    elif head.startswith(GZIP_MAGIC):
+        return sum(len(matcher.find(cells)) for cells in _cells(path))
+    with path.open("rb") as file:
+        found = sum(1 for _ in _spans(file.read, matcher))
+    return found + sum(len(matcher.find(data)) for data in _members(path, head))
+
+
+def _members(path: Path, head: bytes) -> Iterator[bytes]:
+    """What an archive packs; members of a tar lie in it as they are."""
+    if head.startswith(GZIP_MAGIC):
         with gzip.open(path, "rb") as file:
-            yield from (chunk for _, chunk in _chunks(file.read, longest))
+            yield file.read()
     elif zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             yield from (archive.read(name) for name in archive.namelist())
-    elif tarfile.is_tarfile(path):
-        with tarfile.open(path) as archive:
-            members = (archive.extractfile(member) for member in archive if member.isfile())
-            yield from (member.read() for member in members if member is not None)
 
 
 def _cells(path: Path) -> Iterator[bytes]:

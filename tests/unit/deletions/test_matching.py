@@ -7,13 +7,18 @@ import random
 
 import pytest
 
-from pipelines.deletions.matching import Matcher
+from pipelines.deletions.matching import FEW, Matcher
 
 ID = "0123456789abcdef0123456789abcdef"
 
 
-def test_a_long_id_is_found_anywhere_at_every_place() -> None:
-    matcher = Matcher([ID])
+MANY = [f"{n:032d}" for n in range(FEW)]
+"""Enough that they are not sought one by one."""
+
+
+@pytest.mark.parametrize("others", [[], MANY], ids=["few", "many"])
+def test_a_long_id_is_found_anywhere_at_every_place(others: list[str]) -> None:
+    matcher = Matcher([ID, *others])
     for before in range(50):
         data = b"z" * before + ID.encode() + b"z" * (50 - before)
         assert matcher.find(data) == [(before, before + 32)]
@@ -29,8 +34,9 @@ def test_what_is_overwritten_keeps_its_length_and_leaves_the_rest() -> None:
     assert json.loads(black) == {"event": f"line\n{'x' * 32}: refused, {'x' * 32}"}
 
 
-def test_a_short_id_is_found_only_where_it_stands_by_itself() -> None:
-    matcher = Matcher(["7", "anna"])
+@pytest.mark.parametrize("others", [[], MANY], ids=["few", "many"])
+def test_a_short_id_is_found_only_where_it_stands_by_itself(others: list[str]) -> None:
+    matcher = Matcher(["7", "anna", *others])
     data = b"<td>7</td> 'anna' 2027-07-07 7 of 7 in joanna's code 77"
     assert [data[start:end] for start, end in matcher.find(data)] == [b"7", b"anna"]
 

@@ -2,7 +2,9 @@
 
 A commit waits for the disk, and a statement costs client and server more than the rows in it. So while one is under
 way, whoever comes waits, and the next writes for all of them: alone a call loses nothing, and the busier the worker
-the less each costs. A call is answered when its rows are committed, never before.
+the less each costs. With 32 clients on two busy cores (tests/bench/events_bench.py, same minutes) that took server CPU
+per event from 1.6 ms to 0.8 in calls of one event, from 0.23 ms to 0.13 in calls of ten, and doubled the rates. A call
+is answered when its rows are committed, never before.
 
 Calls stay apart all the same. Whether its owner (event tracker, data set) still is ACTIVE is asked for each in the
 statement that writes; and when the database refuses a shared statement, every call is tried again by itself, so that

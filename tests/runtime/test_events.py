@@ -10,12 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 
 from tests.runtime.conftest import Standing
 from tests.runtime.test_errors import post, refusal
 from tests.support.load import signed_requests
-from tests.support.runtime import Shop, event
+from tests.support.runtime import Shop, event, until
 
 SELECT = "SELECT {} FROM openpersonalize.events WHERE session_id = %s ORDER BY id"
 
@@ -183,3 +184,22 @@ def test_writers_at_the_same_time_lose_nothing(standing: Standing) -> None:
         list(pool.map(put, range(200)))
     rows = standing.shop.query(SELECT.format("item_id"), "many")
     assert sorted(rows) == sorted((f"i{n}",) for n in range(200))
+
+
+def test_of_two_writers_that_wait_for_each_other_none_is_refused(shop: Shop, events: Any) -> None:
+    insert = (
+        "INSERT INTO openpersonalize.events (group_id, user_key, session_id, event_id, event_type, sent_at) "
+        "VALUES (%s, 'u', 'knot', %s, 'watch', 1)"
+    )
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with psycopg.connect(shop.url) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("SET deadlock_timeout = '1min'")  # so that the runtime's statement is the one given up
+        other.execute(insert, (shop.group_id, "first"))
+        call = {"trackingId": shop.tracking_id, "sessionId": "knot"}
+        sent = [event("i2", eventId="second"), event("i1", eventId="first")]
+        put = pool.submit(events.put_events, **call, eventList=sent)
+        until("the call to wait for the first event", lambda: shop.query(waiting))
+        other.execute(insert, (shop.group_id, "second"))
+        other.commit()
+        assert put.result(10)["ResponseMetadata"]["HTTPStatusCode"] == 200
+    assert shop.query(SELECT.format("event_id"), "knot") == [("first",), ("second",)]

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, insert
 
 from pipelines.datasets import importing
 from pipelines.datasets.errors import ImportRefused
 from pipelines.datasets.snapshot import Snapshot
 from pipelines.registry import store
 from pipelines.registry.database import engine
+from pipelines.registry.tables import records
 from pipelines.repository.group import GroupRepository
 from pipelines.settings import Settings
 from tests.support.imports import SCHEMAS, interactions, text
@@ -236,3 +237,48 @@ def test_a_dataset_on_its_way_out_gets_no_snapshot(shop: Shop) -> None:
         store.update(conn, shop.datasets["INTERACTIONS"].id, status=store.DELETE_PENDING)
     importing.commit(shop.settings, id)
     assert shop.snapshot("INTERACTIONS") is None
+
+
+def set_rules(shop: Shop, **rules: Any) -> None:
+    with shop.database.begin() as conn:
+        store.update(
+            conn, shop.group.id, internal={"checks": {name.replace("_", " "): rule for name, rule in rules.items()}}
+        )
+
+
+def test_a_group_may_take_more_rejects_and_still_knows_each(shop: Shop) -> None:
+    set_rules(shop, rejected_rows={"severity": "critical", "maximum": 0.25})
+    bad = [f"u{n},,1600000000,watch," for n in range(300)]
+    job = shop.run(shop.job("INTERACTIONS", text([*interactions(), *bad])))
+    assert (job.status, job.internal["kept"], job.internal["rejected"]) == (store.ACTIVE, 1200, 300)
+    judged = job.internal["judged"]
+    assert (judged["records"], judged["rejected"]) == (1500, 300)
+    assert "no rejected rows: 300, but must be at most 0" in [broken["saw"] for broken in judged["broken"]]
+    job = shop.run(shop.job("INTERACTIONS", text([*interactions(300), *bad])))
+    assert "rejected rows: 50 %, but must be at most 25 %" in (job.failure_reason or "")
+
+
+def test_interactions_are_held_against_imported_and_streamed_items(shop: Shop) -> None:
+    items = [f"i{n},x,1,," for n in range(79)]
+    shop.run(shop.job("ITEMS", text(items, "ITEM_ID,GENRES,PRICE,DESCRIPTION,CREATION_TIMESTAMP")))
+    set_rules(shop, unknown_items={"severity": "critical", "maximum": 0})
+    job = shop.run(shop.job("INTERACTIONS", text(interactions())))
+    assert job.status == store.CREATE_FAILED
+    assert "unknown items: 1.25 %, but must be at most 0 %" in (job.failure_reason or "")
+    assert "First: 1 unknown item in 15 rows; i79: 15 rows." in (job.failure_reason or "")
+    assert job.internal["judged"]["broken"][0]["severity"] == "critical"
+    with shop.database.begin() as conn:
+        conn.execute(insert(records).values(dataset_id=shop.datasets["ITEMS"].id, record_id="i79", properties={}))
+    assert shop.run(shop.job("INTERACTIONS", text(interactions()))).status == store.ACTIVE
+
+
+def test_an_import_is_compared_with_the_last_that_went_in(shop: Shop) -> None:
+    shop.run(shop.job("USERS", text([f"secret-{n},f,true" for n in range(300)], "USER_ID,GENDER,ADULT")))
+    kept = shop.get(shop.datasets["USERS"].id).internal["profile"]
+    assert (kept["name"], kept["row"]["rows"]) == ("job-1", 300)
+    assert "secret" not in json.dumps(kept), "who was imported is not kept outside of the data"
+    job = shop.run(shop.job("USERS", text([f"secret-{n},m,true" for n in range(600, 700)], "USER_ID,GENDER,ADULT")))
+    saw = [broken["saw"] for broken in job.internal["judged"]["broken"]]
+    assert any(text.startswith("as many rows as before: 0.333") for text in saw), saw
+    assert any(text.startswith("new users: 100 %") for text in saw), saw
+    assert "300 in job-1, 100 now" in Path(job.internal["report"]).read_text()

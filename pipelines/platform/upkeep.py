@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, select
@@ -34,6 +35,15 @@ def turn_partitions(conn: Connection, now: datetime) -> None:
         dropped = drop_served_partitions(conn, now)
     if made or dropped:
         log.info("served: made %s, dropped %s", made, dropped)
+
+
+def discard_lists(conn: Connection, settings: Settings) -> None:
+    """Remove the lists of users of data deletion jobs whose run was killed too hard to do so itself."""
+    for work in settings.deletions_dir.glob("*/work"):
+        with conn.begin():
+            job = store.get(conn, id=work.parent.name)
+        if job is None or job.status not in store.UNFINISHED:
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def collect_repositories(conn: Connection, settings: Settings) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.registry import store
 from pipelines.settings import Settings
-from tests.support.group import ROLE, Group, refused
+from tests.support.group import ROLE, Group, make_version, refused
 
 
 @pytest.fixture
@@ -85,3 +85,20 @@ def test_what_has_been_deleted_is_shown_when_it_is_done(
     arn = personalize.create_data_deletion_job(jobName="j", **given)["dataDeletionJobArn"]
     move(arn, status=store.COMPLETED, doc={"numDeleted": 7})
     assert personalize.describe_data_deletion_job(dataDeletionJobArn=arn)["dataDeletionJob"]["numDeleted"] == 7
+
+
+def test_a_version_that_went_with_deleted_users_cannot_be_deployed_any_more(
+    personalize: Any, group: Group, move: Callable[..., store.Resource]
+) -> None:
+    served, dropped = (make_version(personalize, group, "taste", move) for _ in range(2))
+    campaign = personalize.create_campaign(name="home", solutionVersionArn=served)["campaignArn"]
+    move(campaign, status="ACTIVE")
+    move(dropped, internal={"dropped": True})
+    latest = dropped.rpartition("/")[0] + "/$LATEST"
+    for call, given in (
+        (personalize.create_campaign, {"name": "other", "solutionVersionArn": dropped}),
+        (personalize.create_campaign, {"name": "other", "solutionVersionArn": latest}),
+        (personalize.update_campaign, {"campaignArn": campaign, "solutionVersionArn": dropped}),
+    ):
+        code, message = refused(call, **given)
+        assert code == "InvalidInputException" and "create a new solution version" in message

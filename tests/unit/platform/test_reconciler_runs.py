@@ -10,10 +10,12 @@ from sqlalchemy import Connection, select
 
 from pipelines.platform.airflow_client import AirflowRefused, AirflowUnavailable
 from pipelines.platform.runs import GRACE, settle_runs, start_runs
+from pipelines.platform.upkeep import discard_lists
 from pipelines.registry import store
 from pipelines.registry.store import Resource
 from pipelines.registry.tables import outbox
-from tests.support.registry import add_group, add_solution, add_version
+from pipelines.settings import Settings
+from tests.support.registry import add, add_group, add_solution, add_version
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LATER = NOW + GRACE + timedelta(seconds=1)
@@ -187,3 +189,42 @@ def test_an_active_resource_is_settled_whatever_its_run_says(conn: Connection, a
     settle_runs(conn, airflow, LATER)
     assert look(conn, version.id).status == store.ACTIVE
     assert open_wishes(conn) == 0
+
+
+@pytest.fixture
+def deletion(conn: Connection) -> Resource:
+    """A data deletion job whose run was wished for."""
+    with conn.begin():
+        job = add(conn, "DataDeletionJob", "forget", status=store.PENDING, group=add_group(conn))
+        store.wish(conn, job, "data_deletion")
+    return job
+
+
+def test_a_deletion_whose_run_died_is_called_failed_and_its_list_of_users_goes(
+    conn: Connection, airflow: Runs, deletion: Resource, settings: Settings
+) -> None:
+    start_runs(conn, airflow, NOW)
+    set_status(conn, deletion.id, store.IN_PROGRESS)
+    work = settings.deletions_dir / deletion.id / "work"
+    work.mkdir(parents=True)
+    discard_lists(conn, settings)
+    assert work.exists()
+    airflow.states = dict.fromkeys(airflow.states, "failed")
+    settle_runs(conn, airflow, LATER)
+    failed = look(conn, deletion.id)
+    assert failed.status == store.FAILED
+    assert "What it has deleted stays deleted. To go on, create a new data deletion job" in (
+        failed.failure_reason or ""
+    )
+    discard_lists(conn, settings)
+    assert not work.exists() and work.parent.exists()
+
+
+def test_a_deletion_that_airflow_has_lost_before_it_began_is_started_again(
+    conn: Connection, airflow: Runs, deletion: Resource
+) -> None:
+    start_runs(conn, airflow, NOW)
+    airflow.states = {}
+    settle_runs(conn, airflow, LATER)
+    assert start_runs(conn, airflow, LATER).changed == 1
+    assert look(conn, deletion.id).status == store.PENDING

@@ -24,11 +24,20 @@ class Lookups(Generic[T]):
         self._known: dict[str, tuple[float, T]] = {}
 
     async def find(self, key: str) -> T:
-        """What `read` said of the key at most a second ago; raises what it raises."""
+        """What `read` said of the key at most a second ago; raises what it raises.
+
+        When the second is over one caller reads anew, and the others go on with what is known until it has.
+        """
         known = self._known.get(key)
         if known is not None and monotonic() < known[0]:
             return known[1]
-        found = await self._read(key)
+        if known is not None:
+            self._known[key] = (monotonic() + SECONDS, known[1])
+        try:
+            found = await self._read(key)
+        except Exception:
+            self.forget(key)
+            raise
         if len(self._known) >= _MOST:
             self._known.clear()
         self._known[key] = (monotonic() + SECONDS, found)

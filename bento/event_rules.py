@@ -42,7 +42,9 @@ def event_properties(schema: str | None) -> PropertyRules:
     keys = property_keys(read_schema(schema, "INTERACTIONS").fields) if schema else {}
     keys[ITEM_ID] = PropertyKey("ITEM_ID", True, _item_id_rule)
     keys[EVENT_VALUE] = PropertyKey("EVENT_VALUE", True, _event_value_rule)
-    return PropertyRules("the Interactions schema" if schema else "a group without Interactions", keys, MEMBERS)
+    return PropertyRules(
+        "the Interactions schema" if schema else "any Interactions schema: the group has none", keys, MEMBERS
+    )
 
 
 def action_event_properties(schema: str) -> PropertyRules:

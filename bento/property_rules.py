@@ -81,7 +81,7 @@ class PropertyRules:
         if key.lower() in self.members:
             return InvalidInput(f"{where} may not hold {key!r}: it is a member of its own.")
         own = ", ".join(sorted(name for name in self.keys if name.lower() not in self.members))
-        return InvalidInput(f"{where} holds {key!r}, which is no field of {self.schema}. Its fields: {own or 'none'}.")
+        return InvalidInput(f"{where} holds {key!r}, which is no field of {self.schema}. Known are: {own or 'none'}.")
 
 
 def property_keys(fields: Iterable[Field]) -> dict[str, PropertyKey]:

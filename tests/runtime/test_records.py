@@ -118,7 +118,7 @@ def test_up_to_ten_records_and_ids_of_256_characters_go(
         ("ITEMS", {"price": 1, "itemId": "x"}, "may not hold 'itemId'"),
         ("ITEMS", {"price": 1, "genres": "x" * 1001}, "at most 1,000 characters"),
         ("USERS", "[]", "users[1].properties must be a string that holds a JSON object"),
-        ("USERS", {"USER_ID": "x"}, "'USER_ID', which is no field of the Users schema. Its fields: gender"),
+        ("USERS", {"USER_ID": "x"}, "'USER_ID', which is no field of the Users schema. Known are: gender"),
         ("USERS", {"userId": "x"}, "may not hold 'userId'"),
         ("ACTIONS", {"value": 1.5}, "actions[1].properties: 'value' (field VALUE) must be a whole number"),
         ("ACTIONS", {"actionid": "x"}, "may not hold 'actionid'"),
@@ -251,7 +251,7 @@ def test_an_action_interaction_that_was_already_taken_counts_once(streams: Strea
         ({"eventType": "click"}, "eventType must be Taken, Not Taken or Viewed"),
         ({"timestamp": 200_000_000_000}, "looks like milliseconds"),
         ({"timestamp": 0}, "after 1970"),
-        ({"properties": '{"noSuch": 1}'}, "no field of the Action_Interactions schema. Its fields: channel"),
+        ({"properties": '{"noSuch": 1}'}, "no field of the Action_Interactions schema. Known are: channel"),
         ({"properties": '{"actionId": "a"}'}, "may not hold 'actionId'"),
     ],
 )

@@ -113,7 +113,7 @@ def test_a_value_that_fits_is_kept_as_it_was_sent(values: dict[str, Any]) -> Non
         ({"creationTimestamp": 4_102_444_801}, "between the years 1 and 2100"),
         ({"itemId": "i2"}, "may not hold 'itemId'"),
         ({"ITEMID": "i2"}, "may not hold 'ITEMID'"),
-        ({"noSuch": 1}, "no field of the Items schema. Its fields: creationTimestamp, description, genres, inStock"),
+        ({"noSuch": 1}, "no field of the Items schema. Known are: creationTimestamp, description, genres, inStock"),
         ({"GENRES": "x"}, "no field of the Items schema"),
     ],
 )

@@ -42,8 +42,7 @@ def clean(job: Job, contents: Contents) -> None:
         # The branch's newest commit names a version's inputs and model too.
         gone = {_tag(version) for version in touched}
         kept = [tag for tag in job.repository.tags(f"sv/{solution_id}") if tag not in gone]
-        if job.repository.layout.git_dir.is_dir():
-            job.repository.release(f"solution/{solution_id}", kept)
+        job.repository.release(f"solution/{solution_id}", kept)
 
 
 def holds(job: Job, version: Resource, contents: Contents) -> bool:

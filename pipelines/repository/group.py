@@ -166,11 +166,8 @@ class GroupRepository:
         return self._git("for-each-ref", "--format=%(refname:lstrip=2)", f"refs/tags/{under}").splitlines()
 
     def added(self, tag: str) -> list[str]:
-        """What was added to DVC at `tag` path by path, not made by a stage; raises RepositoryError."""
-        try:
-            names = self._git("ls-tree", "-r", "--name-only", tag).splitlines()
-        except CommandFailed as error:
-            raise RepositoryError(f"group {self.group_id} has no {tag}: {error}") from error
+        """What was added to DVC at `tag` path by path, not made by a stage; raises CommandFailed when it is unknown."""
+        names = self._git("ls-tree", "-r", "--name-only", tag).splitlines()
         return [name.removesuffix(".dvc") for name in names if name.endswith(".dvc")]
 
     def pointer(self, tag: str, path_in_repo: str) -> dict[str, Any]:
@@ -217,6 +214,8 @@ class GroupRepository:
 
         The next job on that branch begins it anew from `main`.
         """
+        if not self.layout.git_dir.is_dir():
+            return
         with (
             locked(self.layout.lock(f"branch.{branch}"), waiting_for=f"another job on branch {branch}"),
             locked(self.layout.lock("repository")),

@@ -113,3 +113,12 @@ def test_an_import_that_commits_in_between_is_swept_too(
     now = place.look(dataset.id).internal["snapshot"]
     assert (now["tag"], now["rows"]) == (f"data/{dataset.id}/{job_id}.1", 3)
     assert place.look(job_id).internal["removed"]["rows of INTERACTIONS"] == 4
+
+
+def test_a_group_into_which_nothing_was_imported_is_deleted_from_too(place: Place) -> None:
+    place.event(1, "anna", "s1")
+    made = place.job("anna")
+    for step in (deletions.read, deletions.sweep, deletions.clean, deletions.finish):
+        step(place.settings, made.id)
+    done = place.look(made.id)
+    assert (done.status, done.doc["numDeleted"], done.failure_reason) == (store.COMPLETED, 1, None)

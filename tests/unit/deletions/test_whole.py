@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from pipelines import deletions
 from pipelines.datasets.snapshot import Snapshot
-from pipelines.deletions import files, finishing, job, reading, snapshots, sweeping, versions
+from pipelines.deletions import files, finishing, job, reading, sweeping, versions
 from pipelines.registry import store
 from pipelines.registry.tables import action_events, events, records, served
 from pipelines.repository import GroupRepository
@@ -52,10 +52,8 @@ def done(everywhere: Everywhere, found_before: list[str]) -> store.Resource:
     killed_at(reading, "_write", deletions.read, *here)
     deletions.read(*here)
     killed_at(sweeping.rows, "delete", deletions.sweep, *here)
-    killed_at(snapshots, "_take_over", deletions.sweep, *here)
     assert deletions.sweep(*here)
     killed_at(versions, "build", deletions.clean, *here)
-    killed_at(versions, "publish_edition", deletions.clean, *here)
     killed_at(GroupRepository, "purge", deletions.clean, *here)
     deletions.clean(*here)
     killed_at(files, "_black_out_parquet", deletions.finish, *here)

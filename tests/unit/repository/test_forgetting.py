@@ -44,18 +44,9 @@ def test_a_dropped_tag_is_purged_from_cache_and_remote_and_the_others_stay(
     assert repository.tags("data") == [new]
     assert not (repository.layout.cache / "runs").exists()
     repository.materialise(new, "snapshot", tmp_path / "out")
-
-
-def test_a_branch_whose_newest_commit_is_nobody_s_is_let_go_and_begun_anew(
-    repository: GroupRepository, tmp_path: Path
-) -> None:
-    old, new = (commit(repository, tmp_path / "work", job, f"of {job}") for job in ("j1", "j2"))
-    repository.drop([new])
-    repository.release("data/d1", [old])
-    repository.purge()
-    assert not holds(repository.layout.cache, "of j2")
-    third = commit(repository, tmp_path / "work", "j3", "of j3")
-    assert repository.tags("data") == [old, third]
+    # A branch whose newest commit is nobody's is begun anew.
+    repository.release("data/d1", [])
+    assert repository.tags("data") == [new] == [commit(repository, tmp_path / "work", "j2", "of j2")]
 
 
 def test_a_version_that_is_replaced_keeps_its_tag_its_reports_and_the_new_artefact(
@@ -88,8 +79,8 @@ def test_a_part_of_a_directory_comes_alone_also_from_the_remote(repository: Grou
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["dictionary"]
 
 
-def test_a_purge_waits_for_the_jobs_that_run(repository: GroupRepository, tmp_path: Path) -> None:
-    commit(repository, tmp_path / "work", "j1", "one")
+def test_a_purge_waits_for_the_jobs_that_run(repository: GroupRepository) -> None:
+    repository.ensure()
     purging = threading.Thread(target=repository.purge)
     with locked(repository.layout.lock("jobs"), shared=True):
         purging.start()

@@ -85,6 +85,16 @@ def test_collecting_leaves_the_bucket_alone_and_frees_the_cache(
     assert (tmp_path / "out" / "part").read_text() == "one"
 
 
+def test_a_purge_takes_what_no_tag_names_from_the_bucket(s3: Any, repository: GroupRepository, tmp_path: Path) -> None:
+    first = commit(repository, tmp_path, "j1", "one")
+    before = keys(s3)
+    second = commit(repository, tmp_path, "j2", "two")
+    repository.drop([first])
+    repository.purge()
+    assert len(keys(s3)) == 2 and not set(keys(s3)) & set(before)
+    assert repository.tags("data") == [second]
+
+
 def test_deleting_a_group_takes_its_prefix_and_no_other(s3: Any, repository: GroupRepository, tmp_path: Path) -> None:
     commit(repository, tmp_path, "j1", "one")
     s3.put_object(Bucket="models", Key=f"some/prefix/{GROUP}0/of-another-group", Body=b"")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SHOWN_VALUES = 15
 SHOWN_REJECTS = 10
+SHOWN_PLOTS = 24
 
 
 def render(
@@ -199,9 +200,7 @@ def _earlier(shape: Shape, before: Summary | None) -> Mapping[str, float]:
 
 def _plots(profile: Profile) -> str:
     figures, compared = [], False
-    for shape in profile.shapes:
-        if not shape.bars:
-            continue
+    for shape in profile.shapes[:SHOWN_PLOTS]:
         earlier = _earlier(shape, profile.before)
         compared = compared or bool(earlier)
         ordered = shape.unit != "rows" or shape.key == "time" or "distribution" in shape.title or "UTC" in shape.title
@@ -212,7 +211,9 @@ def _plots(profile: Profile) -> str:
     if not figures:
         return ""
     key = '<p class="soft small"><span class="key"></span>at the share of the previous import</p>' if compared else ""
-    return f'<h2>Distributions</h2>{key}<div class="plots">{"".join(figures)}</div>'
+    rest = len(profile.shapes) - len(figures)
+    more = f'<p class="soft small">{rest} more columns are in the table below.</p>' if rest > 0 else ""
+    return f'<h2>Distributions</h2>{key}<div class="plots">{"".join(figures)}</div>{more}'
 
 
 # Columns and rules ------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from pipelines.datasets.profile_queries import Numbers, Part, Shape, moment, ove
 from pipelines.datasets.schema import EVENT_TYPE, TIMESTAMP, Field
 from pipelines.datasets.values import MAX_IDEOGRAPHIC_TEXT, MAX_TEXT, MOMENTS, quoted, text
 
-KEPT_VALUES = 50
+KEPT_VALUES = 30
 FEW_VALUES = 20
 SAMPLE = 100_000
 FENCE = 5

@@ -68,16 +68,19 @@ class Guess:
     """The first rows by column."""
 
 
-def guess(
-    connection: DuckDBPyConnection, file: SourceFile, header: Sequence[str], wanted: DatasetType | None = None
-) -> Guess:
-    """From the first file; `wanted` overrides the type. Raises ImportRefused, naming what is missing or cannot be read."""
-    kind = wanted or column_names.dataset_type(header, Path(file.name).name)
+def dataset_type_of(file: SourceFile, header: Sequence[str]) -> DatasetType:
+    """Which type of dataset a file holds; raises ImportRefused when its columns do not say."""
+    kind = column_names.dataset_type(header, Path(file.name).name)
     if kind is None:
         raise ImportRefused(
             f"{file.name}: no column says what a row is about. Its columns are {', '.join(header)}; there should be one "
             f"for the user and one for the item (USER_ID, ITEM_ID), or --type must say what the table holds"
         )
+    return kind
+
+
+def guess(connection: DuckDBPyConnection, file: SourceFile, header: Sequence[str], kind: DatasetType) -> Guess:
+    """From table sample of the first file; raises ImportRefused, naming what is missing or cannot be read."""
     roles = column_names.roles(header, kind)
     missing = [name for name in REQUIRED_COLUMNS[kind] if name not in roles and name != "EVENT_TYPE"]
     missing += ["EVENT_TYPE"] if kind == "ACTION_INTERACTIONS" and "EVENT_TYPE" not in roles else []

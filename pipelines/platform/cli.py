@@ -102,6 +102,31 @@ def reset(
         console.print(f"the store is empty ({time.monotonic() - begun:.1f} s)")
 
 
+@app.command("import")
+def import_(
+    location: Annotated[str, typer.Argument(metavar="FILE", help="A CSV, gzip or Parquet file, a folder, or s3://…")],
+    group: Annotated[str | None, typer.Option(help="The dataset group; named after the file unless given.")] = None,
+    type_: Annotated[str | None, typer.Option("--type", help="INTERACTIONS, ITEMS, USERS, ACTIONS, …")] = None,
+    mode: Annotated[str, typer.Option(help="FULL replaces bulk data, INCREMENTAL adds to it.")] = "FULL",
+    schema: Annotated[Path | None, typer.Option(help="An Avro schema, instead of a guess.")] = None,
+    name: Annotated[str | None, typer.Option(help="Of the import job.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Import a file: guess its schema, show it with a sample and the checks' verdict, then create what is needed."""
+    from datetime import UTC, datetime
+
+    from pipelines.platform.importing_command import ImportFailed, request, run
+
+    now = datetime.now(UTC)
+    with _one_line_errors():
+        settings = _running()
+        try:
+            wanted = request(location, now, group=group, dataset_type=type_, mode=mode, schema=schema, job=name)
+            run(settings, console, wanted, now, lambda question: yes or typer.confirm(question))
+        except ImportFailed as error:
+            _fail(str(error))
+
+
 @app.command()
 def statistics(
     group: Annotated[str, typer.Argument(help="A dataset group's ARN, name or id.")],

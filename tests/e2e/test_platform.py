@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -39,6 +40,22 @@ def test_status_says_that_every_process_is_healthy(platform: Settings, command: 
     assert set(processes) == PROCESSES | SCHEMAS
     assert {name for name, process in processes.items() if process["state"] != "healthy"} == SCHEMAS
     assert command("status").returncode == 0
+
+
+def test_a_file_is_imported_by_one_command_and_shows_in_statistics(platform: Settings, command: Command) -> None:
+    path = command.home / "clicks.csv"
+    lines = [f"u{n % 60},i{n * 7 % 80},2020-09-13 12:{n // 60 % 60:02}:{n % 60:02} UTC" for n in range(1200)]
+    path.write_text("\n".join(["userId,product,event_time", *lines]) + "\n")
+
+    done = command("import", str(path), "--group", "by-command", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "event_time -> TIMESTAMP: dates" in done.stdout
+    assert "1,200 rows in the files: 1,200 good, 0 rejected" in done.stdout
+    assert list((command.home / "data").glob("import-*")) == []
+
+    [found] = json.loads(command("statistics", "by-command", "--json").stdout)
+    assert (found["rows"], found["parts"], found["distinct"]) == (1200, 1, {"users": 60, "items": 80})
+    assert found["first"] == 1_599_998_400
 
 
 def test_every_listening_socket_is_on_127_0_0_1(platform: Settings) -> None:

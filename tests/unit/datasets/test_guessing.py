@@ -27,7 +27,7 @@ def file_of(folder: Path, content: str | bytes, name: str = "data.csv") -> Sourc
 def guessed(file: SourceFile, wanted: Any = None) -> Guess:
     with duckdb.connect() as connection:
         header = sampling.load(connection, file)
-        return guessing.guess(connection, file, header, wanted)
+        return guessing.guess(connection, file, header, wanted or guessing.dataset_type_of(file, header))
 
 
 def shown(found: Guess) -> str:

@@ -80,7 +80,7 @@ class Both:
             queries.append(f"SELECT *, {number} AS {PART}, {part.after} AS {AFTER} FROM read_parquet({path})")
         connection.execute(f"CREATE VIEW imported AS {' UNION ALL BY NAME '.join(queries)}")
         for column in schema.id_columns:
-            _load_dictionary(connection, snapshot, column)
+            connection.execute(f"CREATE TABLE dictionary_{column.lower()} AS {snapshot.dictionary(column)}")
         return cls(schema, fields, len(snapshot.manifest.parts))
 
     def imported(self) -> str:
@@ -148,17 +148,6 @@ class Both:
 
 def _list(names: Sequence[str]) -> str:
     return ", ".join(map(quoted, names))
-
-
-def _load_dictionary(connection: DuckDBPyConnection, snapshot: Snapshot, column: str) -> None:
-    table, size = f"dictionary_{column.lower()}", 0
-    connection.execute(f"CREATE TABLE {table} (id VARCHAR, code INTEGER)")
-    for part in snapshot.manifest.dictionaries.get(column, ()):
-        path = text(str(snapshot.directory / part.path))
-        connection.execute(
-            f"INSERT INTO {table} SELECT id, file_row_number + {size} FROM read_parquet({path}, file_row_number = true)"
-        )
-        size += part.rows
 
 
 # Logs in memory -----------------------------------------------------------------------------------------------------

@@ -88,14 +88,7 @@ def _load(connection: DuckDBPyConnection, snapshot: Snapshot) -> None:
     ]
     connection.execute(f"CREATE VIEW {ROWS} AS {' UNION ALL BY NAME '.join(queries)}")
     for column in schema.id_columns:
-        connection.execute(f"CREATE TABLE old_{column.lower()} (id VARCHAR, code INTEGER)")
-        size = 0
-        for part in snapshot.manifest.dictionaries.get(column, ()):
-            connection.execute(
-                f"INSERT INTO old_{column.lower()} SELECT id, file_row_number + {size} "
-                f"FROM read_parquet({text(str(snapshot.directory / part.path))}, file_row_number = true)"
-            )
-            size += part.rows
+        connection.execute(f"CREATE TABLE old_{column.lower()} AS {snapshot.dictionary(column)}")
 
 
 def _column_type(schema: Schema, name: str) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.datasets.schema import ID_COLUMNS, TIMESTAMP, DatasetType, Schema, read_schema, smallest_schema
-from pipelines.datasets.values import quoted
+from pipelines.datasets.values import quoted, text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -144,6 +144,17 @@ class Snapshot:
         chunks = [pq.read_table(self.directory / part.path, columns=["id"]).column("id") for part in segments]
         arrays = [chunk.cast(pa.string()) for column_chunks in chunks for chunk in column_chunks.chunks]
         return pa.concat_arrays(arrays) if arrays else pa.array([], pa.string())
+
+    def dictionary(self, column: str) -> str:
+        """SQL of the same: rows (id VARCHAR, code INTEGER)."""
+        queries, size = ["SELECT NULL::VARCHAR AS id, NULL::INTEGER AS code WHERE false"], 0
+        for part in self.manifest.dictionaries.get(column, ()):
+            path = text(str(self.directory / part.path))
+            queries.append(
+                f"SELECT id, (file_row_number + {size})::INTEGER FROM read_parquet({path}, file_row_number = true)"
+            )
+            size += part.rows
+        return " UNION ALL ".join(queries)
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows, in the columns' order of the schema unless `columns` are named; ids are int32 codes.

@@ -151,6 +151,13 @@ def test_a_value_that_does_not_fit_the_schema_any_more_is_null(database: Engine,
     assert rows_of(database, owner, schema("ITEMS", ITEM_ID="string", WHOLE=["null", "int"]), 9) == [("a", None)]
 
 
+def test_every_way_to_write_a_whole_number_that_put_calls_accept_is_kept(database: Engine) -> None:
+    owner, columns = dataset(database, "ITEMS"), schema("ITEMS", ITEM_ID="string", LONG_ONE=["null", "long"])
+    ways = {"5": 5, "+5": 5, "5.": 5, "007": 7, "-3.00": -3, str(2**63 - 1): 2**63 - 1, "9007199254740993.0": 2**53 + 1}
+    put_records(database, owner, *[(way, {"longOne": way}) for way in ways], ("json", {"longOne": 1e3}))
+    assert dict(rows_of(database, owner, columns, 99)) == {**ways, "json": 1000}
+
+
 def test_numbers_out_of_a_floats_range_and_other_words_than_true_or_false_are_null(database: Engine) -> None:
     owner = dataset(database, "ITEMS")
     put_records(database, owner, ("a", {"single": 1e300, "numRatings": "inf", "isNew": "maybe"}))

@@ -146,7 +146,7 @@ def _reserved(kind: DatasetType, name: str, facts: Facts) -> dict[str, Any] | No
     if name in REQUIRED_COLUMNS[kind]:
         return {"type": "long" if name == TIMESTAMP else "string"}
     if name in MOMENTS:
-        is_moment = facts.largest > LAST_YEAR if facts.number else _is_date(facts.example)
+        is_moment = facts.largest > LAST_YEAR if facts.number else facts.date
         return {"type": ["null", "long"]} if is_moment else None
     if name in ("EVENT_VALUE", "VALUE"):
         return {"type": ["null", "float"]} if facts.number else None
@@ -201,23 +201,17 @@ def _changes(columns: Mapping[str, str], facts: Mapping[str, Facts], header: Seq
 
 def _moments(name: str, column: str, facts: Facts) -> str:
     """What the values of a time column are, unless whole epoch seconds."""
+    if not facts.filled:
+        return ""
     if facts.number:
         unit = next((found for limit, found in UNITS.items() if facts.largest < limit), NANOSECONDS)
         return "" if unit[1] == 1 and facts.whole else "fractions of seconds" if unit[1] == 1 else unit[0]
-    if not _is_date(facts.example):
+    if not facts.date:
         raise ImportRefused(
             f"column {column}, {name} in the schema, holds {facts.example!r}: it must be epoch seconds, or a date such as "
             f"2026-01-31 18:00:00 or 2026-01-31T18:00:00Z, from which they can be made"
         )
     return "dates"
-
-
-def _is_date(example: str) -> bool:
-    import duckdb
-
-    with duckdb.connect() as connection:
-        [(readable,)] = connection.execute("SELECT TRY_CAST(? AS TIMESTAMP) IS NOT NULL", [example]).fetchall()
-    return bool(readable)
 
 
 def by_schema(

@@ -224,6 +224,19 @@ def test_what_cannot_be_guessed_is_refused_with_what_to_do(tmp_path: Path, name:
     assert said in str(refused.value)
 
 
+@pytest.mark.parametrize("odd", ["soon", "N/A"])
+def test_one_wrong_value_among_hundreds_changes_no_guess(tmp_path: Path, odd: str) -> None:
+    rows = [f"{n},{n % 7},2020-01-01 10:00:{n % 60:02},{n}" for n in range(400)]
+    found = guessed(file_of(tmp_path, "\n".join(["user_id,item_id,timestamp,dwell", f"u,i,{odd},{odd}", *rows])))
+    assert shown(found) == f"{EVENT}, DWELL long?"
+    assert [change.moments for change in found.changes] == ["dates"]
+
+
+def test_a_single_fraction_makes_a_column_of_fractions(tmp_path: Path) -> None:
+    rows = [f"{n},{n}" for n in range(400)]
+    assert "PRICE float?" in shown(guessed(file_of(tmp_path, "\n".join(["item_id,price", *rows, "x,0.5"]))))
+
+
 def test_the_type_can_be_said(tmp_path: Path) -> None:
     assert guessed(file_of(tmp_path, "id,size\nred,3\n"), "ITEMS").dataset_type == "ITEMS"
 
@@ -271,7 +284,7 @@ def test_moments_become_epoch_seconds(tmp_path: Path, moment: str, seconds: str)
 
 
 def test_a_moment_that_cannot_be_read_stays_to_be_rejected_by_line(tmp_path: Path) -> None:
-    content = "user_id,item_id,timestamp\n1,a,2020-01-01\n2,b,soon\n"
+    content = "user_id,item_id,timestamp\n1,a,2020-01-01\n2,b,soon\n" + "3,c,2020-01-02\n" * 200
     [copy] = copied(tmp_path, file_of(tmp_path, content))
     assert copy.path.read_text().splitlines()[2] == "2,b,soon"
 

@@ -45,11 +45,13 @@ def clean(settings: Settings, job_id: str) -> None:
     """Raises DeletionIncomplete when a worker of the runtime cannot follow."""
     job = find(settings, job_id)
     if job is not None:
-        cleaning.clean(job)
+        with job.alone():
+            cleaning.clean(job)
 
 
 def finish(settings: Settings, job_id: str) -> None:
     """Raises DeletionIncomplete when something is left."""
     job = find(settings, job_id)
     if job is not None:
-        finishing.finish(job)
+        with job.alone():
+            finishing.finish(job)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from pipelines.registry.database import transaction
 from pipelines.registry.store import Resource
 from pipelines.registry.tables import resources
 from pipelines.repository import GroupRepository
+from pipelines.repository.locks import locked
 from pipelines.settings import Settings
 from pipelines.versions.lookup import NO_LONGER_REPRODUCIBLE
 
@@ -65,6 +67,13 @@ class Job:
     @property
     def repository(self) -> GroupRepository:
         return GroupRepository(self.settings, self.group.id)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """One job of a group at a time: each would put back into an artefact or a report whom the other takes out."""
+        lock = self.repository.layout.lock("deletion")
+        with locked(lock, waiting_for="another data deletion job of the dataset group"):
+            yield
 
     def users(self) -> list[str]:
         """The ids, without repetition."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,10 @@ from sqlalchemy import insert, select, update
 
 from pipelines import deletions
 from pipelines.deletions import DeletionRefused, rows, snapshots, sweeping
+from pipelines.deletions.job import find
 from pipelines.registry import store
 from pipelines.registry.tables import action_events, events, resources
+from pipelines.settings import Settings
 from tests.support.registry import add, add_dataset, add_group, add_solution, add_version
 from tests.unit.deletions.conftest import Place
 
@@ -122,3 +126,18 @@ def test_a_group_into_which_nothing_was_imported_is_deleted_from_too(place: Plac
         step(place.settings, made.id)
     done = place.look(made.id)
     assert (done.status, done.doc["numDeleted"], done.failure_reason) == (store.COMPLETED, 1, None)
+
+
+@pytest.mark.parametrize("step", [deletions.clean, deletions.finish])
+def test_two_jobs_of_a_group_follow_one_another(place: Place, step: Callable[[Settings, str], None]) -> None:
+    made = place.job("anna")
+    deletions.read(place.settings, made.id)
+    other = find(place.settings, made.id)
+    assert other is not None
+    second = threading.Thread(target=step, args=(place.settings, made.id))
+    with other.alone():
+        second.start()
+        second.join(0.3)
+        assert second.is_alive()
+    second.join(60)
+    assert not second.is_alive()

@@ -115,6 +115,7 @@ def fail(settings: Settings, job_id: str, reason: str) -> None:
         if job is not None:
             store.update(conn, job_id, status=store.CREATE_FAILED, failure_reason=shortened)
             log.error("export %s failed: %s", job.name, reason)
+            shutil.rmtree(settings.exports_dir / job_id, ignore_errors=True)
 
 
 # ----------------------------------------------------------------------------------------------------

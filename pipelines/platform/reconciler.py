@@ -25,7 +25,7 @@ from pipelines.platform.activation import activate_campaigns
 from pipelines.platform.airflow_client import AirflowClient
 from pipelines.platform.removal import remove_deleted
 from pipelines.platform.runs import Airflow, settle_runs, start_runs
-from pipelines.platform.upkeep import collect_repositories, discard_lists, prune_rows, turn_partitions
+from pipelines.platform.upkeep import collect_repositories, discard_work, prune_rows, turn_partitions
 from pipelines.registry.database import NOTIFY_CHANNEL, engine
 from pipelines.settings import Settings
 
@@ -116,7 +116,7 @@ def duties(settings: Settings, airflow: Airflow, at: float) -> list[Duty]:
         Duty("looking at DAG runs", lambda conn, now: settle_runs(conn, airflow, now).problem, LOOK_SECONDS),
         Duty("turning the partitions of served", quietly(turn_partitions), PRUNE_SECONDS),
         Duty("forgetting dead workers", quietly(prune_rows), PRUNE_SECONDS),
-        Duty("removing lists of users", quietly(lambda conn, _: discard_lists(conn, settings)), PRUNE_SECONDS),
+        Duty("removing work of killed jobs", quietly(lambda conn, _: discard_work(conn, settings)), PRUNE_SECONDS),
         # Not at the start, when everything else has to come up.
         Duty(
             "collecting repositories",

@@ -37,11 +37,13 @@ def turn_partitions(conn: Connection, now: datetime) -> None:
         log.info("served: made %s, dropped %s", made, dropped)
 
 
-def discard_lists(conn: Connection, settings: Settings) -> None:
-    """Remove the lists of users of data deletion jobs whose run was killed too hard to do so itself."""
-    for work in settings.deletions_dir.glob("*/work"):
+def discard_work(conn: Connection, settings: Settings) -> None:
+    """Remove people's data that data deletion and export jobs had at hand when their run was killed too hard to do so."""
+    lists = {work: work.parent.name for work in settings.deletions_dir.glob("*/work")}
+    exports = {work: work.name for work in settings.exports_dir.glob("*")}
+    for work, id in {**lists, **exports}.items():
         with conn.begin():
-            job = store.get(conn, id=work.parent.name)
+            job = store.get(conn, id=id)
         if job is None or job.status not in store.UNFINISHED:
             shutil.rmtree(work, ignore_errors=True)
 

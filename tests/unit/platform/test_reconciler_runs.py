@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from pipelines.platform.airflow_client import AirflowRefused, AirflowUnavailable
 from pipelines.platform.runs import GRACE, settle_runs, start_runs
-from pipelines.platform.upkeep import discard_lists
+from pipelines.platform.upkeep import discard_work
 from pipelines.registry import store
 from pipelines.registry.store import Resource
 from pipelines.registry.tables import outbox
@@ -207,7 +207,7 @@ def test_a_deletion_whose_run_died_is_called_failed_and_its_list_of_users_goes(
     set_status(conn, deletion.id, store.IN_PROGRESS)
     work = settings.deletions_dir / deletion.id / "work"
     work.mkdir(parents=True)
-    discard_lists(conn, settings)
+    discard_work(conn, settings)
     assert work.exists()
     airflow.states = dict.fromkeys(airflow.states, "failed")
     settle_runs(conn, airflow, LATER)
@@ -216,8 +216,20 @@ def test_a_deletion_whose_run_died_is_called_failed_and_its_list_of_users_goes(
     assert "What it has deleted stays deleted. To go on, create a new data deletion job" in (
         failed.failure_reason or ""
     )
-    discard_lists(conn, settings)
+    discard_work(conn, settings)
     assert not work.exists() and work.parent.exists()
+
+
+def test_what_a_killed_export_had_at_hand_goes_when_the_job_has_ended(conn: Connection, settings: Settings) -> None:
+    with conn.begin():
+        job = add(conn, "DatasetExportJob", "out", status=store.CREATE_IN_PROGRESS, group=add_group(conn))
+    work = settings.exports_dir / job.id
+    work.mkdir(parents=True)
+    discard_work(conn, settings)
+    assert work.exists()
+    set_status(conn, job.id, store.CREATE_FAILED)
+    discard_work(conn, settings)
+    assert not work.exists()
 
 
 def test_a_deletion_that_airflow_has_lost_before_it_began_is_started_again(

@@ -46,6 +46,7 @@ ROLE = "arn:aws:iam::000000000000:role/not-assumed"
 
 
 MODES = ("FULL", "INCREMENTAL")
+NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}")
 
 
 class ImportFailed(Exception):
@@ -91,9 +92,11 @@ def request(
     if mode.upper() not in MODES:
         raise ImportFailed(f"--mode {mode}: there are {', '.join(MODES)}")
     group = group or _name_of(location)
-    return Request(
-        location, group, cast(DatasetType | None, kind), mode.upper(), schema, job or f"{group}-{now:%Y%m%d-%H%M%S}"
-    )
+    job = job or f"{group[:40]}-{now:%Y%m%d-%H%M%S}"
+    for option, name in (("--group", group), ("--name", job)):
+        if not NAME.fullmatch(name):
+            raise ImportFailed(f"{option} {name}: at most 63 letters, digits, - and _, with a letter or digit first")
+    return Request(location, group, cast(DatasetType | None, kind), mode.upper(), schema, job)
 
 
 def _name_of(location: str) -> str:
@@ -226,7 +229,7 @@ def _plan(wanted: Request, found: Guess, there: There) -> list[str]:
 def _schema_name(wanted: Request, found: Guess) -> str:
     """By its content, so that an equal one is the same."""
     digest = hashlib.sha256(json.dumps(found.avro, sort_keys=True).encode()).hexdigest()[:8]
-    return f"{wanted.group}-{found.dataset_type.lower().replace('_', '-')}-{digest}"[:63]
+    return f"{wanted.group[:30]}-{found.dataset_type.lower().replace('_', '-')}-{digest}"
 
 
 def _location(settings: Settings, wanted: Request, found: Guess, files: Sequence[SourceFile], folder: Path) -> str:

@@ -80,6 +80,8 @@ def test_of_a_bad_verdict_nothing_is_created_even_when_yes_was_said(settings: Se
         (b"user_id,age\n1,2\n", {"dataset_type": "ACTIONS"}, "a table of ACTIONS needs a column ACTION_ID"),
         (GOOD, {"dataset_type": "PLANETS"}, "--type PLANETS: there are INTERACTIONS, ITEMS"),
         (GOOD, {"mode": "SOME"}, "--mode SOME: there are FULL, INCREMENTAL"),
+        (GOOD, {"group": "my shop"}, "--group my shop: at most 63 letters"),
+        (GOOD, {"job": "../up"}, "--name ../up: at most 63 letters"),
     ],
 )
 def test_what_cannot_be_imported_is_refused_with_the_reason(settings, tmp_path, content, given, why: str) -> None:

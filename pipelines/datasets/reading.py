@@ -137,7 +137,10 @@ def _create_staged(connection: DuckDBPyConnection, schema: Schema) -> None:
 
 
 def _cells(scan: Scan | ParquetScan, columns: Sequence[str]) -> Cells:
-    return parquet.cells(scan, columns) if isinstance(scan, ParquetScan) else splitting.cells(scan, columns)
+    if isinstance(scan, ParquetScan):
+        return parquet.cells(scan, columns)
+    splitting.check_first_lines(scan)
+    return splitting.cells(scan, columns)
 
 
 def _read_file(

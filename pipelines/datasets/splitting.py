@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MAX_LINE = 2_097_152
+FIRST_LINES = 1_000
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,23 @@ def _source(scan: Scan, columns: Sequence[str]) -> str:
 def _line_breaks(columns: Sequence[str]) -> str:
     terms = (f"COALESCE(strlen({name}) - strlen(replace({name}, chr(10), '')), 0)" for name in columns)
     return " + ".join(terms)
+
+
+def check_first_lines(scan: Scan) -> None:
+    """Refuse a file whose header names another number of columns than every row has.
+
+    To the reader each such row is an error that takes a kilobyte of memory, and it stops where all rows are.
+    """
+    with scan.path.open("rb") as stream:
+        stream.readline()
+        lines = [line for line in islice(stream, FIRST_LINES) if line.strip()]
+    counts = {line.count(b",") + 1 for line in lines}
+    if len(lines) < FIRST_LINES or any(b'"' in line for line in lines) or len(scan.header) in counts:
+        return
+    values = " to ".join(map(str, sorted({min(counts), max(counts)})))
+    raise ImportRefused(
+        f"{scan.name} line 1 names {len(scan.header)} columns, but each of the first {FIRST_LINES:,} rows has {values} values"
+    )
 
 
 def forget(connection: DuckDBPyConnection) -> None:

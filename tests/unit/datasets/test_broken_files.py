@@ -27,7 +27,7 @@ APART = {(one, other) for one in IN_A_ROW for other in OF_A_FILE if other.starts
 TOGETHER = sorted({*combinations(IN_A_ROW, 2), *product(IN_A_ROW, OF_A_FILE)} - APART)
 """Pairs that one file can have, the one to be made first first."""
 BESIDE = sorted(combinations(DEFECTS, 2))
-SAMPLE = 35
+SAMPLE = 25
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +119,16 @@ def test_two_defects_in_two_files_of_a_folder(tmp_path: Path, previous: Snapshot
 @pytest.mark.parametrize("pair", random.Random(2).sample(TOGETHER, SAMPLE), ids=" and ".join)
 def test_two_defects_in_one_file(tmp_path: Path, previous: Snapshot, pair: tuple[str, str]) -> None:
     one_file(tmp_path, previous, pair)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(5))
+def test_a_defect_alone_at_other_places(tmp_path: Path, previous: Snapshot, seed: int) -> None:
+    for number, (name, defect) in enumerate(DEFECTS.items()):
+        rng = random.Random(f"{name} {seed}")
+        folder = drafts(rng)
+        defect(rng.choice(folder), rng)
+        examine(tmp_path / str(number), folder, previous)
 
 
 @pytest.mark.soak

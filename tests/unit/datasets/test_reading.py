@@ -200,6 +200,14 @@ def test_an_unclosed_quote_in_a_large_file_is_found_where_it_is(tmp_path: Path, 
         run(tmp_path, "INTERACTIONS", text(rows))
 
 
+@pytest.mark.parametrize(("end", "values"), [(",x", "6"), (",x,y", "7")])
+def test_a_header_that_fits_no_row_is_said_at_once(tmp_path: Path, end: str, values: str) -> None:
+    """Measured: the reader stops somewhere in a large file of such rows, and takes a kilobyte for each until then."""
+    told = rf"0\.csv line 1 names 5 columns, but each of the first 1,000 rows has {values} values"
+    with pytest.raises(ImportRefused, match=told):
+        run(tmp_path, "INTERACTIONS", text([line + end for line in interactions(1200)]))
+
+
 def test_one_bad_file_of_a_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ImportRefused, match=r"1\.csv line 1 names USER_ID"):
         run(tmp_path, "INTERACTIONS", text([GOOD]), b"USER_ID\nu\n")

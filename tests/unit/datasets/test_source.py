@@ -143,6 +143,16 @@ def test_what_is_no_csv_is_said_to_be_what_it_is(
         fetch(local, f"file://{root}/data.csv", tmp_path / "work")
 
 
+def test_a_small_file_that_unpacks_to_more_than_half_the_disk_is_refused(
+    local: Settings, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "bomb.csv.gz").write_bytes(gzip.compress(b"u,i\n" * 5_000_000))
+    monkeypatch.setattr("pipelines.datasets.source.free_bytes", lambda _: 10_000_000)
+    with pytest.raises(ImportRefused, match=r"bomb\.csv\.gz unpacks to more than 5,000,000 bytes"):
+        fetch(local, f"file://{root}/bomb.csv.gz", tmp_path / "work")
+    assert sum(path.stat().st_size for path in (tmp_path / "work").iterdir() if not path.is_symlink()) <= 5_000_000
+
+
 # S3 ------------------------------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ import orjson
 from bento.property_rules import LARGEST_FLOAT, PropertyKey, PropertyRules, number, property_keys, required_keys
 from pipelines.aws.errors import InvalidInput
 from pipelines.datasets.schema import read_schema
-from pipelines.datasets.values import MAX_ID, MAX_STRING, MILLISECONDS_FROM
+from pipelines.datasets.values import ACTION_EVENT_TYPES, MAX_ID, MAX_STRING, MILLISECONDS_FROM
 
 EVENT_BYTES = 10 * 1024
 INDEX_BYTES = 2400
@@ -29,7 +29,6 @@ MEMBERS = frozenset({"userid", "sessionid", "eventtype", "timestamp", "recommend
 ACTION_MEMBERS = MEMBERS | {"actionid", "eventid"}
 ITEM_ID, EVENT_VALUE = "itemId", "eventValue"
 
-EVENT_TYPES = frozenset({"TAKEN", "NOT_TAKEN", "VIEWED"})
 """What may become of an action, as it is stored."""
 
 
@@ -116,7 +115,7 @@ def check_moment(seconds: float, where: str, now: float) -> None:
 
 def _event_type(given: str, where: str) -> str:
     event_type = given.strip().upper().replace(" ", "_")
-    if event_type not in EVENT_TYPES:
+    if event_type not in ACTION_EVENT_TYPES:
         raise InvalidInput(f"{where}.eventType must be Taken, Not Taken or Viewed, not {given!r}.")
     return event_type
 

@@ -28,19 +28,13 @@ deleted when a task fails; each can be repeated, and a new job with the same lis
 """
 
 
-def _job_id(context: Any) -> str | None:
-    """The job that the run is about: of the API's request, or created by `read`."""
-    given: str | None = context["params"].get("resource_id")
-    return given or context["ti"].xcom_pull(task_ids="read")
-
-
 def _fail(settings: Any, job_id: str, reason: str) -> None:
     from pipelines.deletions import fail
 
     fail(settings, job_id, reason)
 
 
-report_failure = support.failure_callback(_fail, _job_id)
+report_failure = support.failure_callback(_fail, support.resource_id("read"))
 
 
 @dag(
@@ -96,7 +90,7 @@ def data_deletion() -> None:
                     "datasetGroupArn": params["dataset_group_arn"],
                     "dataSource": {"dataLocation": params["data_location"]},
                 }
-                job_id = support.deletion_for_run(settings, request, context["run_id"], params["request_id"])
+                job_id = support.made_for_run(context, "CreateDataDeletionJob", request)
             read(settings, job_id)
         return str(job_id)
 

@@ -25,19 +25,13 @@ retry writes the same names again. In a local folder the files appear when all a
 """
 
 
-def _job_id(context: Any) -> str | None:
-    """The job that the run is about: of the API's request, or created by `create`."""
-    given: str | None = context["params"].get("resource_id")
-    return given or context["ti"].xcom_pull(task_ids="create")
-
-
 def _fail(settings: Any, job_id: str, reason: str) -> None:
     from pipelines.datasets.exporting import fail
 
     fail(settings, job_id, reason)
 
 
-report_failure = support.failure_callback(_fail, _job_id)
+report_failure = support.failure_callback(_fail, support.resource_id("create"))
 
 
 @dag(
@@ -80,7 +74,6 @@ def dataset_export() -> None:
     @task(execution_timeout=timedelta(minutes=5))
     def create() -> str:
         from pipelines.aws.errors import AwsError
-        from pipelines.settings import Settings
 
         context = get_current_context()
         params: Any = context["params"]
@@ -95,7 +88,7 @@ def dataset_export() -> None:
                 "jobOutput": {"s3DataDestination": {"path": params["path"]}},
                 "ingestionMode": params["ingestion_mode"],
             }
-            return support.export_for_run(Settings.from_env(), request, context["run_id"], params["request_id"])
+            return support.made_for_run(context, "CreateDatasetExportJob", request)
 
     @task(pool=support.POOL, pool_slots=1, execution_timeout=timedelta(hours=12))
     def export(job_id: str) -> None:

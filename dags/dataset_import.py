@@ -31,19 +31,14 @@ stays. A job that has ended cannot go on: *Clear* does nothing to it, so start a
 """
 
 
-def _job_id(context: Any) -> str | None:
-    """The job that the run is about: of the API's request, or created by `load`."""
-    given: str | None = context["params"].get("resource_id")
-    return given or context["ti"].xcom_pull(task_ids="load")
-
-
 def _fail(settings: Any, job_id: str, reason: str) -> None:
     from pipelines.datasets.importing import fail
 
     fail(settings, job_id, reason)
 
 
-report_failure = support.failure_callback(_fail, _job_id)
+job_of = support.resource_id("load")
+report_failure = support.failure_callback(_fail, job_of)
 
 
 class ImportReport(BaseOperatorLink):
@@ -53,7 +48,7 @@ class ImportReport(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002
         """Empty as long as there is no import job; `ti_key` is the task instance that just ended."""
-        job_id = _job_id(ti_key.get_template_context())
+        job_id = job_of(ti_key.get_template_context())
         url = f"{conf.get('api', 'base_url').rstrip('/')}/personalize/imports/{job_id}/report" if job_id else ""
         logging.getLogger("openpersonalize").info("report: %s", url or "none, as there is no import job")
         return url
@@ -115,7 +110,7 @@ def dataset_import() -> None:
                     "dataSource": {"dataLocation": params["data_location"]},
                     "importMode": params["import_mode"],
                 }
-                job_id = support.import_for_run(settings, request, context["run_id"], params["request_id"])
+                job_id = support.made_for_run(context, "CreateDatasetImportJob", request)
             load(settings, job_id)
         return str(job_id)
 

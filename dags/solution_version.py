@@ -29,19 +29,13 @@ pool `memory` allows.
 """
 
 
-def _version_id(context: Any) -> str | None:
-    """The version that the run is about: of the API's request, or created by `claim`."""
-    given: str | None = context["params"].get("resource_id")
-    return given or context["ti"].xcom_pull(task_ids="claim")
-
-
 def _fail(settings: Any, version_id: str, reason: str) -> None:
     from pipelines.versions import fail
 
     fail(settings, version_id, reason)
 
 
-report_failure = support.failure_callback(_fail, _version_id)
+report_failure = support.failure_callback(_fail, support.resource_id("claim"))
 
 
 @dag(
@@ -85,8 +79,8 @@ def solution_version() -> None:
             if version_id is None:
                 if params["solution_arn"] is None:
                     raise ValueError("Give solution_arn: the ARN of the solution to train a new version of.")
-                version_id = support.version_for_run(
-                    Settings.from_env(), params["solution_arn"], context["run_id"], params["request_id"]
+                version_id = support.made_for_run(
+                    context, "CreateSolutionVersion", {"solutionArn": params["solution_arn"]}
                 )
             claim(Settings.from_env(), version_id)
         return str(version_id)

@@ -26,6 +26,9 @@ DEFAULT_ARGS: dict[str, Any] = {
     "retry_delay": timedelta(seconds=5),
 }
 
+MADE = "made"
+"""The XCom with the id of what a run has made for itself."""
+
 Fail = Callable[[Settings, str, str], None]
 """`fail(settings, resource_id, reason)`, as pipelines.versions.fail and pipelines.datasets.importing.fail."""
 
@@ -45,40 +48,30 @@ def no_retry(failure: type[Exception], *causes: type[Exception]) -> Iterator[Non
         raise failure(str(error)) from error
 
 
-def version_for_run(settings: Settings, solution_arn: str, run_id: str, request_id: str | None = None) -> str:
-    """The id of the version that a run started by hand in the Airflow UI makes; a retry gets the same."""
-    from pipelines.control.solution_versions import create_in_run
+def made_for_run(context: Any, operation: str, request: Mapping[str, Any]) -> str:
+    """The id of what a run started by hand in the Airflow UI is about, made as `operation` makes it for a client.
+
+    A retry of the run gets the same. The task's `resource_id` knows it from now on. Raises AwsError.
+    """
+    from pipelines.control.operations import IN_RUN
     from pipelines.registry.database import transaction
 
+    settings = Settings.from_env()
     with transaction(settings) as conn:
-        return create_in_run(settings, conn, solution_arn, run_id, request_id)
+        made = IN_RUN[operation](settings, conn, request, context["run_id"], context["params"]["request_id"])
+    # Not the task's result: what fails behind this line must find it too.
+    context["ti"].xcom_push(MADE, made)
+    return made
 
 
-def import_for_run(settings: Settings, request: Mapping[str, Any], run_id: str, request_id: str | None = None) -> str:
-    """The id of the import job that a run started by hand in the Airflow UI does; a retry gets the same."""
-    from pipelines.control.import_jobs import create_in_run
-    from pipelines.registry.database import transaction
+def resource_id(first_task: str) -> Callable[[Any], str | None]:
+    """From a task's context to what the run is about: named by the API's wish, or made by the run's first task."""
 
-    with transaction(settings) as conn:
-        return create_in_run(settings, conn, dict(request), run_id, request_id)
+    def found(context: Any) -> str | None:
+        given: str | None = context["params"].get("resource_id")
+        return given or context["ti"].xcom_pull(task_ids=first_task, key=MADE)
 
-
-def deletion_for_run(settings: Settings, request: Mapping[str, Any], run_id: str, request_id: str | None = None) -> str:
-    """The id of the data deletion job that a run started by hand in the Airflow UI does; a retry gets the same."""
-    from pipelines.control.deletion_jobs import create_in_run
-    from pipelines.registry.database import transaction
-
-    with transaction(settings) as conn:
-        return create_in_run(settings, conn, dict(request), run_id, request_id)
-
-
-def export_for_run(settings: Settings, request: Mapping[str, Any], run_id: str, request_id: str | None = None) -> str:
-    """The id of the export job that a run started by hand in the Airflow UI does; a retry gets the same."""
-    from pipelines.control.export_jobs import create_in_run
-    from pipelines.registry.database import transaction
-
-    with transaction(settings) as conn:
-        return create_in_run(settings, conn, dict(request), run_id, request_id)
+    return found
 
 
 def failure_callback(fail: Fail, resource_id: Callable[[Any], str | None]) -> Callable[[Any], None]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -16,27 +17,32 @@ from pipelines.registry.store import Resource
 from pipelines.settings import Settings
 
 Make = Callable[[Context, Given], Resource]
+InRun = Callable[[Settings, Connection, Mapping[str, Any], str, str | None], str]
+"""(settings, conn, request, run id, request id) -> the id of the resource that the run is about.
+
+A retry of the run gets the same. Raises what the operation raises, Validation included."""
+
+ROLE = "arn:aws:iam::000000000000:role/not-assumed"
+"""Of a job that a person starts in Airflow: AWS's model wants one, and nobody takes it on here."""
 
 
-def made_in_run(
-    settings: Settings,
-    conn: Connection,
-    operation: str,
-    make: Make,
-    request: dict[str, Any],
-    *,
-    dag_id: str,
-    run_id: str,
-    request_id: str | None,
-) -> str:
-    """The id of the resource that the run is about; a retry of the run gets the same.
+def in_run(operation: str, make: Make, dag_id: str, **defaults: str) -> InRun:
+    """What makes the resource of `operation` for a run of `dag_id`; a job without a name is named after its run."""
 
-    Raises what `operation` raises, Validation included.
-    """
-    there = store.of_run(conn, run_id)
-    if there is None:
-        given = models.parse_input(CONTROL, operation, orjson.dumps(request))
-        now = conn.execute(select(func.now())).scalar_one()
-        there = make(Context(conn, settings, request_id or run_id, now), given)
-        store.adopt_run(conn, there, dag_id, run_id)
-    return there.id
+    def made(
+        settings: Settings, conn: Connection, request: Mapping[str, Any], run_id: str, request_id: str | None
+    ) -> str:
+        there = store.of_run(conn, run_id)
+        if there is None:
+            named = {"jobName": _job_name(run_id)} if operation.endswith("Job") else {}
+            given = models.parse_input(CONTROL, operation, orjson.dumps({**named, **defaults, **request}))
+            now = conn.execute(select(func.now())).scalar_one()
+            there = make(Context(conn, settings, request_id or run_id, now), given)
+            store.adopt_run(conn, there, dag_id, run_id)
+        return there.id
+
+    return made
+
+
+def _job_name(run_id: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]", "-", run_id).lstrip("-_")[:63]

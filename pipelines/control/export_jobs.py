@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
-
-from sqlalchemy import Connection
-
 from pipelines.aws.errors import InvalidInput
 from pipelines.control import lookup, views
-from pipelines.control.by_hand import made_in_run
+from pipelines.control.by_hand import ROLE, in_run
 from pipelines.control.context import Context, Given
 from pipelines.control.creation import check_limit, create, members
-from pipelines.control.deletion_jobs import ROLE_BY_HAND
 from pipelines.datasets.errors import ExportRefused
 from pipelines.datasets.streamed import newest
 from pipelines.datasets.target import find_target
 from pipelines.registry import store
 from pipelines.registry.store import Resource
-from pipelines.settings import Settings
 
 DAG_ID = "dataset_export"
 MAX_UNFINISHED = 5
@@ -32,26 +25,6 @@ def create_dataset_export_job(context: Context, given: Given) -> Given:
     job = _create(context, given)
     store.wish(context.conn, job, DAG_ID)
     return {"datasetExportJobArn": job.arn}
-
-
-def create_in_run(
-    settings: Settings, conn: Connection, request: dict[str, Any], run_id: str, request_id: str | None
-) -> str:
-    """The id of the job that a DAG run, started by hand in Airflow, does; a retry of the run gets the same.
-
-    The job is named after the run.
-    """
-    job_name = re.sub(r"[^A-Za-z0-9_-]", "-", run_id).lstrip("-_")[:63]
-    return made_in_run(
-        settings,
-        conn,
-        "CreateDatasetExportJob",
-        _create,
-        {"jobName": job_name, "roleArn": ROLE_BY_HAND, **request},
-        dag_id=DAG_ID,
-        run_id=run_id,
-        request_id=request_id,
-    )
 
 
 def _create(context: Context, given: Given) -> Resource:
@@ -77,6 +50,9 @@ def _create(context: Context, given: Given) -> Resource:
     )
     check_limit(context, "DatasetExportJob", MAX_UNFINISHED)
     return job
+
+
+create_in_run = in_run("CreateDatasetExportJob", _create, DAG_ID, roleArn=ROLE)
 
 
 def _check_output(context: Context, destination: Given) -> None:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlsplit
-
-from sqlalchemy import Connection
 
 from pipelines.aws.errors import InvalidInput, ResourceInUse
 from pipelines.control import lookup, views
-from pipelines.control.by_hand import made_in_run
+from pipelines.control.by_hand import in_run
 from pipelines.control.context import Context, Given
 from pipelines.control.creation import check_limit, create, members
 from pipelines.control.unavailable import refuse_unavailable
@@ -36,26 +33,6 @@ def create_dataset_import_job(context: Context, given: Given) -> Given:
     return {"datasetImportJobArn": job.arn}
 
 
-def create_in_run(
-    settings: Settings, conn: Connection, request: dict[str, Any], run_id: str, request_id: str | None
-) -> str:
-    """The id of the job that a DAG run, started by hand in Airflow, does; a retry of the run gets the same.
-
-    Without `jobName` the job is named after the run.
-    """
-    job_name = re.sub(r"[^A-Za-z0-9_-]", "-", run_id).lstrip("-_")[:63]
-    return made_in_run(
-        settings,
-        conn,
-        "CreateDatasetImportJob",
-        _create,
-        {"jobName": job_name, **request},
-        dag_id=DAG_ID,
-        run_id=run_id,
-        request_id=request_id,
-    )
-
-
 def _create(context: Context, given: Given) -> Resource:
     dataset = lookup.lock_active(context, "Dataset", given["datasetArn"])
     check_location(given["dataSource"].get("dataLocation"), context.settings)
@@ -77,6 +54,9 @@ def _create(context: Context, given: Given) -> Resource:
     _refuse_second(context, dataset, job)
     check_limit(context, "DatasetImportJob", MAX_UNFINISHED)
     return job
+
+
+create_in_run = in_run("CreateDatasetImportJob", _create, DAG_ID)
 
 
 def _refuse_second(context: Context, dataset: Resource, job: Resource) -> None:

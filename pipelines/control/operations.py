@@ -19,6 +19,7 @@ from pipelines.control import (
     solution_versions,
     solutions,
 )
+from pipelines.control.by_hand import InRun
 from pipelines.control.context import Context, Given, Operation
 
 OPERATIONS: Mapping[str, Operation] = {
@@ -64,6 +65,14 @@ OPERATIONS: Mapping[str, Operation] = {
     "ListEventTrackers": event_trackers.list_all,
     "DeleteEventTracker": event_trackers.delete,
 }
+
+IN_RUN: Mapping[str, InRun] = {
+    "CreateDatasetImportJob": import_jobs.create_in_run,
+    "CreateDatasetExportJob": export_jobs.create_in_run,
+    "CreateDataDeletionJob": deletion_jobs.create_in_run,
+    "CreateSolutionVersion": solution_versions.create_in_run,
+}
+"""Operations that a run started by hand in Airflow does for itself."""
 
 
 def run(context: Context, operation: str, given: Given) -> Given:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import secrets
 
-from sqlalchemy import Connection
-
 from pipelines.aws import arns
 from pipelines.aws.errors import InvalidInput, ResourceAlreadyExists, ResourceInUse
 from pipelines.control import lookup, views
-from pipelines.control.by_hand import made_in_run
+from pipelines.control.by_hand import in_run
 from pipelines.control.context import Context, Given
 from pipelines.control.creation import check_limit, create, members
 from pipelines.control.recipes import require_recipe
 from pipelines.registry import store
 from pipelines.registry.store import Resource
-from pipelines.settings import Settings
 from pipelines.versions.lookup import DROPPED
 
 DAG_ID = "solution_version"
@@ -31,20 +28,6 @@ def create_solution_version(context: Context, given: Given) -> Given:
     version = _create(context, given)
     store.wish(context.conn, version, DAG_ID)
     return {"solutionVersionArn": version.arn}
-
-
-def create_in_run(settings: Settings, conn: Connection, solution_arn: str, run_id: str, request_id: str | None) -> str:
-    """The id of the version that a DAG run, started by hand in Airflow, trains; a retry of the run gets the same."""
-    return made_in_run(
-        settings,
-        conn,
-        "CreateSolutionVersion",
-        _create,
-        {"solutionArn": solution_arn},
-        dag_id=DAG_ID,
-        run_id=run_id,
-        request_id=request_id,
-    )
 
 
 def _create(context: Context, given: Given) -> Resource:
@@ -73,6 +56,9 @@ def _create(context: Context, given: Given) -> Resource:
     )
     check_limit(context, "SolutionVersion", MAX_UNFINISHED)
     return version
+
+
+create_in_run = in_run("CreateSolutionVersion", _create, DAG_ID)
 
 
 def _check_trainable(context: Context, solution: Resource, mode: str) -> None:

@@ -18,7 +18,7 @@ from pipelines.datasets.reading import open_database
 from pipelines.datasets.schema import USER_ID, Schema
 from pipelines.datasets.snapshot import Manifest, Part, Snapshot, sha256, total_order, write_manifest
 from pipelines.datasets.values import quoted, text
-from pipelines.datasets.writing import PARQUET, drop_equal_neighbours
+from pipelines.datasets.writing import PARQUET, coded, drop_equal_neighbours
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -150,17 +150,9 @@ def _parts(connection: DuckDBPyConnection, snapshot: Snapshot, name: str, direct
 
 def _write(connection: DuckDBPyConnection, schema: Schema, numbers: range, path: Path) -> int:
     """Rows of the parts with these numbers, encoded anew and sorted, into `path`; how many are written."""
-    cells: list[str] = []
-    joins: list[str] = []
-    for column in schema.names:
-        if column in schema.id_columns:
-            alias = f"d{len(joins)}"
-            joins.append(f"JOIN new_{column.lower()} {alias} ON {alias}.old = k.{quoted(column)}")
-            cells.append(f"{alias}.code AS {quoted(column)}")
-        else:
-            cells.append(f"k.{quoted(column)}")
+    cells, joins = coded(schema, "k", "new", "old")
     connection.execute(
-        f"COPY (SELECT {', '.join(cells)} FROM kept k {' '.join(joins)} "
+        f"COPY (SELECT {cells} FROM kept k {joins} "
         f"WHERE k.{NUMBER} BETWEEN {numbers.start} AND {numbers.stop - 1} "
         f"ORDER BY {total_order(schema)}) TO {text(str(path))} {PARQUET}"
     )

@@ -119,22 +119,30 @@ def _dictionary(
     return tuple(segments)
 
 
+def coded(schema: Schema, rows: str, dictionary: str, key: str) -> tuple[str, str]:
+    """SQL of the cells of relation `rows`, with codes in place of ids, and of the joins that they need.
+
+    Tables <dictionary>_<column> have the codes, by the column `key` that equals what the rows have.
+    """
+    ids = schema.id_columns
+    cells = (
+        f"d{ids.index(name)}.code AS {quoted(name)}" if name in ids else f"{rows}.{quoted(name)}"
+        for name in schema.names
+    )
+    joins = (
+        f"JOIN {dictionary}_{name.lower()} d{n} ON d{n}.{key} = {rows}.{quoted(name)}" for n, name in enumerate(ids)
+    )
+    return ", ".join(cells), " ".join(joins)
+
+
 def _write_part(connection: DuckDBPyConnection, schema: Schema, part: Path) -> int:
     """Rows written: each distinct interaction once, or the last row of each item or user; ids sort by code."""
     newest = ""
     if not schema.is_event_log:
         newest = f"QUALIFY row_number() OVER (PARTITION BY {quoted(schema.id_columns[0])} ORDER BY {ORDINAL} DESC) = 1"
-    cells: list[str] = []
-    joins: list[str] = []
-    for column in schema.names:
-        if column in schema.id_columns:
-            alias = f"d{len(joins)}"
-            joins.append(f"JOIN dictionary_{column.lower()} {alias} ON {alias}.id = s.{quoted(column)}")
-            cells.append(f"{alias}.code AS {quoted(column)}")
-        else:
-            cells.append(f"s.{quoted(column)}")
+    cells, joins = coded(schema, "s", "dictionary", "id")
     connection.execute(
-        f"COPY (SELECT {', '.join(cells)} FROM (SELECT * FROM {STAGED} {newest}) s {' '.join(joins)} "
+        f"COPY (SELECT {cells} FROM (SELECT * FROM {STAGED} {newest}) s {joins} "
         f"ORDER BY {total_order(schema)}) TO {text(str(part))} {PARQUET}"
     )
     if schema.is_event_log:

@@ -30,6 +30,8 @@ def engine(settings: Settings, *, pool_size: int = 4) -> Engine:
         max_overflow=pool_size,
         pool_pre_ping=True,
         pool_timeout=10,
+        # An error goes to the log, and what is written may name users.
+        hide_parameters=True,
         connect_args={"connect_timeout": 5, "options": "-c timezone=UTC -c search_path=public"},
     )
 

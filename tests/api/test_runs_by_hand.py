@@ -20,7 +20,7 @@ def test_the_run_takes_the_place_of_a_wish_and_its_retry_gets_the_same_version(p
     ids = []
     for _ in range(2):
         with db.begin() as conn:
-            ids.append(create_in_run(settings, conn, solution, "manual__2026-01-01", None))
+            ids.append(create_in_run(settings, conn, {"solutionArn": solution}, "manual__2026-01-01", None))
     assert ids[0] == ids[1]
     [shown] = personalize.list_solution_versions(solutionArn=solution)["solutionVersions"]
     assert shown["status"] == "CREATE PENDING"
@@ -36,7 +36,7 @@ def test_the_run_takes_the_place_of_a_wish_and_its_retry_gets_the_same_version(p
 def test_an_unknown_solution_is_refused_as_by_the_api(settings, db) -> None:
     nowhere = "arn:aws:personalize:us-east-1:123456789012:solution/none"
     with db.begin() as conn, pytest.raises(ResourceNotFound):
-        create_in_run(settings, conn, nowhere, "manual__x", None)
+        create_in_run(settings, conn, {"solutionArn": nowhere}, "manual__x", None)
 
 
 def test_an_import_by_hand_is_named_after_its_run(personalize, settings, db) -> None:

@@ -34,7 +34,7 @@ down: install
 	$(BIN)/openpersonalize down
 
 test: install
-	$(BIN)/python -m pytest -m 'not soak' -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m 'not soak' -n 2 --dist loadfile
 
 lint: install
 	$(BIN)/ruff check .

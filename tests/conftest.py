@@ -32,17 +32,6 @@ TEMPLATE = "openpersonalize_template"
 
 os.environ.update(TELEMETRY_OFF)
 
-TOGETHER = ("e2e", "dags")
-"""Folders whose tests share what is dear to make: a whole platform, Airflow's DagBag."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Under pytest-xdist a file's tests, and a folder's of TOGETHER, stay in one process."""
-    root = Path(__file__).parent
-    for item in items:
-        path = item.path.relative_to(root)
-        item.add_marker(pytest.mark.xdist_group(path.parts[0] if path.parts[0] in TOGETHER else str(path)))
-
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:

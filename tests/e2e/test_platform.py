@@ -91,7 +91,8 @@ def test_the_lines_that_up_prints_make_boto3_work(
         name, _, value = line.removeprefix("export ").partition("=")
         monkeypatch.setenv(name, value.strip("'"))
 
-    recipes = boto3.client("personalize").list_recipes()["recipes"]
+    # A session of its own: boto3's default one keeps the credentials of the first test that used it.
+    recipes = boto3.Session().client("personalize").list_recipes()["recipes"]
 
     assert any(recipe["name"] == "aws-user-personalization" for recipe in recipes)
     assert len(exports) == 6

@@ -19,6 +19,7 @@ from pipelines.datasets.schema import Schema
 from pipelines.datasets.snapshot import Snapshot
 from pipelines.datasets.source import SourceFile
 from pipelines.disk import require_disk
+from pipelines.registry.reasons import shortened
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 # Beside the CSV itself: what DuckDB may spill, the new part, its copies in DVC's cache and remote.
 DISK_FACTOR = 2
-MAX_REASON = 2_000
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,3 @@ def reason(profile: Profile, verdict: Verdict) -> str:
     if row["duplicates"]:
         parts.append(f"{row['duplicates']:,} rows repeated others.")
     return shortened(" ".join(parts))
-
-
-def shortened(text: str) -> str:
-    """A reason that a describe answer can carry."""
-    return text if len(text) <= MAX_REASON else text[: MAX_REASON - 1] + "…"

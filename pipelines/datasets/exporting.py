@@ -38,6 +38,7 @@ from pipelines.disk import require_disk
 from pipelines.progress import Progress
 from pipelines.registry import store
 from pipelines.registry.database import transaction
+from pipelines.registry.reasons import shortened
 from pipelines.repository.group import GroupRepository
 from pipelines.settings import Settings
 
@@ -52,7 +53,6 @@ BATCH_ROWS = 100_000
 CSV_BYTES_PER_SNAPSHOT_BYTE = 8
 """For the disk check: how much larger CSV is than a snapshot's sorted, compressed Parquet (measured: 5.6)."""
 STREAMED_ROW_BYTES = 300
-MAX_REASON = 2_000
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,9 @@ def export(settings: Settings, job_id: str) -> None:
 
 def fail(settings: Settings, job_id: str, reason: str) -> None:
     """CREATE FAILED with a reason, unless the job is finished."""
-    shortened = reason if len(reason) <= MAX_REASON else reason[: MAX_REASON - 1] + "…"
     with _unfinished(settings, job_id) as (conn, job):
         if job is not None:
-            store.update(conn, job_id, status=store.CREATE_FAILED, failure_reason=shortened)
+            store.update(conn, job_id, status=store.CREATE_FAILED, failure_reason=shortened(reason))
             log.error("export %s failed: %s", job.name, reason)
             shutil.rmtree(settings.exports_dir / job_id, ignore_errors=True)
 

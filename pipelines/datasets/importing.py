@@ -28,6 +28,7 @@ from pipelines.datasets.schema import DatasetType, Schema, read_schema
 from pipelines.datasets.snapshot import Snapshot
 from pipelines.registry import store
 from pipelines.registry.database import transaction
+from pipelines.registry.reasons import shortened
 from pipelines.repository.group import GroupRepository
 from pipelines.settings import Settings
 
@@ -181,9 +182,7 @@ def fail(settings: Settings, job_id: str, reason: str) -> None:
         files = {"report": str(job.report)}
         if job.rejects.is_file():
             files["rejects"] = str(job.rejects)
-        store.update(
-            conn, job_id, status=store.CREATE_FAILED, failure_reason=building.shortened(reason), internal=files
-        )
+        store.update(conn, job_id, status=store.CREATE_FAILED, failure_reason=shortened(reason), internal=files)
     shutil.rmtree(job.work, ignore_errors=True)
     log.error("import %s failed: %s", job.resource.name, reason)
 

@@ -73,7 +73,7 @@ def newest_event(conn: Connection, group_id: str) -> int:
     """The number of the group's newest event, 0 when there is none: the cut-off of a training that starts now.
 
     Numbers are given before a commit, so a smaller one can still be on its way. The lock lets those arrive and holds
-    new events back until the caller's transaction ends: keep it short. The same holds for the other two.
+    new events back until the caller's transaction ends: keep it short. The same holds for the others.
     """
     return _newest(conn, "events", "group_id", group_id)
 
@@ -81,11 +81,6 @@ def newest_event(conn: Connection, group_id: str) -> int:
 def newest_record(conn: Connection, dataset_id: str) -> int:
     """The number of the newest streamed item, user or action of a dataset, 0 when there is none."""
     return _newest(conn, "records", "dataset_id", dataset_id)
-
-
-def newest_action_event(conn: Connection, dataset_id: str) -> int:
-    """The number of the newest streamed action interaction of a dataset, 0 when there is none."""
-    return _newest(conn, "action_events", "dataset_id", dataset_id)
 
 
 def _newest(conn: Connection, table: str, column: str, owner: str) -> int:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, func, select
 from pipelines.deletions.matching import Matcher
 from pipelines.registry import store
 from pipelines.registry.database import transaction
+from pipelines.registry.reasons import shortened
 from pipelines.registry.store import Resource
 from pipelines.registry.tables import resources
 from pipelines.repository import GroupRepository
@@ -25,7 +26,6 @@ from pipelines.versions.lookup import NO_LONGER_REPRODUCIBLE
 
 log = logging.getLogger(__name__)
 
-MAX_REASON = 2000
 REMOVED = "removed"
 """Member of a job's `internal`: how many were removed where, over all attempts."""
 
@@ -146,7 +146,7 @@ def fail(settings: Settings, job_id: str, reason: str) -> None:
     with transaction(settings) as conn:
         row = store.get(conn, id=job_id, lock=True)
         if row is not None and row.status in store.UNFINISHED:
-            store.update(conn, job_id, status=store.FAILED, failure_reason=reason[:MAX_REASON])
+            store.update(conn, job_id, status=store.FAILED, failure_reason=shortened(reason))
             log.error("data deletion job %s failed: %s", row.name, reason)
     discard(settings, job_id)
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pipelines.registry import store
 from pipelines.registry.database import engine
+from pipelines.registry.reasons import shortened
 from pipelines.settings import Settings
-
-MAX_REASON = 2000
-"""Characters of a failureReason; a stack trace belongs into the log."""
 
 
 def fail(settings: Settings, version_id: str, reason: str) -> None:
@@ -17,6 +15,6 @@ def fail(settings: Settings, version_id: str, reason: str) -> None:
         with database.begin() as conn:
             version = store.get(conn, id=version_id, lock=True)
             if version is not None and version.status in store.UNFINISHED:
-                store.update(conn, version_id, status=store.CREATE_FAILED, failure_reason=reason[:MAX_REASON])
+                store.update(conn, version_id, status=store.CREATE_FAILED, failure_reason=shortened(reason))
     finally:
         database.dispose()

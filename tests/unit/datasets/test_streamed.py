@@ -183,7 +183,7 @@ def test_action_interactions_are_stitched_as_interactions_are(database: Engine) 
                     event_type="TAKEN", action_id="a", sent_at=n + 0.5, properties={"place": "here"},
                 )
             )  # fmt: skip
-        assert streamed.newest_action_event(conn, owner.id) == streamed.newest(conn, owner) == 3
+        assert streamed.newest(conn, owner) == 3
     assert rows_of(database, owner, columns, 3) == [("u", "a", "TAKEN", 0, "here"), ("u", "a", "TAKEN", 2, "here")]
     assert [row[0] for row in rows_of(database, owner, columns, 3, anonymous=True)] == ["u", "s2", "u"]
 

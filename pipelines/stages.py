@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.recipes.catalogue import Recipe, recipe_by_name
-from pipelines.recipes.contract import FitSettings, RecipeCode
+from pipelines.recipes.contract import CannotTrain, FitSettings, RecipeCode
 from pipelines.recipes.contract import load as load_recipe
 from pipelines.recipes.hyperparameters import HyperparameterError
 
@@ -93,29 +93,40 @@ def validate_example(_params: Mapping[str, Any]) -> None:
 
 
 def prepare(params: Mapping[str, Any]) -> None:
-    """Imported and streamed data -> sequences."""
+    """Imported and streamed data -> sequences, with what is known of items, users and situations."""
     from pipelines.recipes import preparing
+    from pipelines.recipes.training_data import write_prepared
 
-    solution = params["solution"]
-    wanted = preparing.EventFilter(solution["event_type"], solution["event_value_threshold"])
-    interactions, items = preparing.read_inputs(INPUTS)
-    log.info("%d different interactions, %d items in the Items dataset", len(interactions), len(items))
+    solution, recipe = params["solution"], _known_recipe(params)
+    wanted = preparing.Wanted(
+        preparing.EventFilter(solution["event_type"], solution["event_value_threshold"]),
+        recipe.metadata,
+        recipe.context,
+        solution["columns"],
+    )
+    inputs = preparing.read_inputs(INPUTS)
+    log.info(
+        "%d different interactions, %d items, %d users described",
+        *map(len, (inputs.interactions, inputs.items, inputs.users)),
+    )
     try:
-        data = preparing.prepare(interactions, items, wanted)
+        data = preparing.prepare(inputs, wanted)
     except preparing.NotEnoughData as error:
         raise StageFailed(str(error)) from error
     with replacing(PREPARED) as directory:
-        preparing.write_prepared(data, directory)
+        write_prepared(data, directory)
     log.info("%d interactions of %d users with %d items", len(data.sequences.items), len(data.user_ids), data.items)
 
 
 def evaluate(params: Mapping[str, Any]) -> None:
     """Fit on the hold-out's training users; metrics, baselines, best epoch, curve."""
-    from pipelines.recipes.preparing import read_prepared
+    from pipelines.recipes import measuring
+    from pipelines.recipes.training_data import read_prepared
 
     recipe, code = _recipe(params)
     started = time.process_time()
-    found = code.evaluate(read_prepared(PREPARED))
+    with _reasons():
+        found = measuring.evaluate(code, read_prepared(PREPARED))
     log.info("evaluation fit took %.1f CPU s; best epoch %d", time.process_time() - started, found.best_epoch)
     for name, metrics in {"model": found.metrics, **found.baselines}.items():
         log.info("NDCG@25 of %s: %.4f", name, metrics[NDCG])
@@ -134,12 +145,13 @@ def evaluate(params: Mapping[str, Any]) -> None:
 
 def train(params: Mapping[str, Any]) -> None:
     """Fit on everything for as many epochs as the evaluation found best."""
-    from pipelines.recipes.preparing import read_prepared
+    from pipelines.recipes.training_data import read_prepared
 
     _, code = _recipe(params)
     epochs = json.loads(METRICS.read_text())["best_epoch"]
     started = time.process_time()
-    model = code.fit(read_prepared(PREPARED), epochs)
+    with _reasons():
+        model = code.fit(read_prepared(PREPARED), epochs).model
     log.info("fit on everything took %.1f CPU s, %d epochs", time.process_time() - started, epochs)
     with replacing(MODEL) as directory:
         model.save(directory)
@@ -147,7 +159,7 @@ def train(params: Mapping[str, Any]) -> None:
 
 def package(params: Mapping[str, Any]) -> None:
     """The artefact that the runtime serves, opened once as the runtime will."""
-    from pipelines.recipes.preparing import read_prepared
+    from pipelines.recipes.training_data import read_prepared
     from pipelines.serving.artefact import Artefact
 
     _, code = _recipe(params)
@@ -181,13 +193,27 @@ def replacing(target: Path) -> Iterator[Path]:
         new.rename(target)
 
 
-def _recipe(params: Mapping[str, Any]) -> tuple[Recipe, RecipeCode]:
-    name, training = params["solution"]["recipe"], params["training"]
+@contextmanager
+def _reasons() -> Iterator[None]:
+    """What the data does not allow becomes the version's failureReason."""
+    try:
+        yield
+    except CannotTrain as error:
+        raise StageFailed(str(error)) from error
+
+
+def _known_recipe(params: Mapping[str, Any]) -> Recipe:
+    name = params["solution"]["recipe"]
     recipe = recipe_by_name(name)
     if recipe is None:
         raise StageFailed(f"Recipe {name!r} does not exist; ListRecipes names those that do.")
     if not recipe.trainable:
         raise StageFailed(f"Recipe {name} cannot be trained by this version of OpenPersonalize.")
+    return recipe
+
+
+def _recipe(params: Mapping[str, Any]) -> tuple[Recipe, RecipeCode]:
+    recipe, training = _known_recipe(params), params["training"]
     try:
         algorithm = recipe.algorithm_values({k: str(v) for k, v in params["hyperparameters"].items()})
         featurization = recipe.featurization_values({k: str(v) for k, v in params["featurization"].items()})

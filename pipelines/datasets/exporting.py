@@ -178,7 +178,7 @@ def _fetch(settings: Settings, job: Export) -> tuple[Snapshot, Path]:
         file = min(held * CSV_BYTES_PER_SNAPSHOT_BYTE + put, FILE_BYTES)
         require_disk(job.work, held + put + file)
         tables = streamed.tables(conn, job.dataset, job.schema, job.cutoff, anonymous=True)
-        streamed.write(tables, spool)
+        streamed.write(tables, spool, job.schema)
     if job.tag is None:
         write_empty(directory, job.schema.dataset_type)
     else:

@@ -9,7 +9,7 @@ second follow them in the order they arrived, which is real.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ class Sequences:
     """Item codes, 0-based."""
     times: NDArray[np.int64]
     """Epoch seconds."""
+    context: NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 0), np.int32))
+    """(events, columns) the situation of each event as codes within each column, -1 for none; (0, 0) if nothing is
+    known of any."""
 
     @property
     def users(self) -> int:
@@ -38,7 +41,7 @@ class Sequences:
         counts = np.diff(self.offsets)[users]
         offsets = _offsets(counts)
         rows = np.arange(offsets[-1]) + np.repeat(self.offsets[users] - offsets[:-1], counts)
-        return Sequences(offsets, self.items[rows], self.times[rows])
+        return Sequences(offsets, self.items[rows], self.times[rows], self._context_of(rows))
 
     def without_newest(self, dropped: NDArray[np.integer]) -> Sequences:
         """All users, user u without the newest `dropped[u]` events."""
@@ -46,7 +49,17 @@ class Sequences:
         kept = np.maximum(counts - dropped, 0)
         position = np.arange(len(self.items)) - np.repeat(self.offsets[:-1], counts)
         mask = position < np.repeat(kept, counts)
-        return Sequences(_offsets(kept), self.items[mask], self.times[mask])
+        return Sequences(_offsets(kept), self.items[mask], self.times[mask], self._context_of(mask))
+
+    def before(self, time: int) -> Sequences:
+        """All users, with their events earlier than `time` only."""
+        mask = self.times < time
+        users = np.repeat(np.arange(self.users), np.diff(self.offsets))[mask]
+        offsets = _offsets(np.bincount(users, minlength=self.users))
+        return Sequences(offsets, self.items[mask], self.times[mask], self._context_of(mask))
+
+    def _context_of(self, rows: NDArray[np.generic]) -> NDArray[np.int32]:
+        return self.context[rows] if len(self.context) else self.context
 
     def transitions(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Every pair of items that follow each other in one user's sequence: (earlier, later)."""
@@ -62,8 +75,12 @@ def make_sequences(
     times: NDArray[np.integer],
     arrivals: NDArray[np.integer],
     user_count: int,
+    context: NDArray[np.int32] | None = None,
 ) -> Sequences:
-    """Sort events into sequences; `arrivals` is 0 for imported rows, 1, 2, 3, ... for streamed ones as they came."""
+    """Sort events into sequences; `arrivals` is 0 for imported rows, 1, 2, 3, ... for streamed ones as they came.
+
+    `context`: (events, columns), see `Sequences.context`.
+    """
     arrival = np.asarray(arrivals, np.int64)
     tie = np.where(arrival == 0, shuffled(users, items, times), 0)
     order = np.lexsort((tie, arrival, times, users))
@@ -72,6 +89,7 @@ def make_sequences(
         _offsets(counts),
         np.asarray(items, np.int32)[order],
         np.asarray(times, np.int64)[order],
+        np.zeros((0, 0), np.int32) if context is None else context[order],
     )
 
 

@@ -14,6 +14,7 @@ cut-off counts). Trainings leave out sessions that nobody is linked to.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 from sqlalchemy import Connection, text
 
-from pipelines.datasets.schema import ARRIVAL, Field, Schema, property_name
+from pipelines.datasets.schema import ARRIVAL, DatasetType, Field, Schema, property_name, read_schema
 from pipelines.datasets.values import quoted
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     from pipelines.registry.store import Resource
 
+SCHEMA_KEY = b"openpersonalize.schema"
+"""Of the file's metadata: the Avro schema as JSON, which says what the columns mean."""
 BATCH_BYTES = 16 << 20
 """Of CSV; a batch is a few times that in memory."""
 
@@ -124,13 +127,20 @@ def freeze(conn: Connection, dataset: Resource, schema: Schema, cutoff: int, pat
     else:
         wanted = sql.SQL(_NEWEST_OF_ITS_ID).format(**_names(dataset, cutoff))
         found = _tables(conn, dataset, schema, cutoff, wanted, {})
-    return write(found, path)
+    return write(found, path, schema)
 
 
 def write_empty(schema: Schema, path: Path) -> None:
     """What `freeze` writes of a dataset into which nothing was streamed."""
     with _database() as connection:
-        write(iter([_typed(connection, schema, b"")]), path)
+        write(iter([_typed(connection, schema, b"")]), path, schema)
+
+
+def schema_of(path: Path, dataset_type: DatasetType) -> Schema:
+    """The schema that `freeze` or `write_empty` wrote beside the rows."""
+    import pyarrow.parquet as pq
+
+    return read_schema(pq.read_schema(path).metadata[SCHEMA_KEY].decode(), dataset_type)
 
 
 # What is asked of PostgreSQL ------------------------------------------------------------------------------------
@@ -263,15 +273,16 @@ def _converted(field: Field) -> str:
     return f"CASE WHEN TRY_CAST({raw} AS DOUBLE) % 1 = 0 THEN {cast} END"
 
 
-def write(found: Iterator[pa.Table], path: Path) -> int:
-    """Write what `tables` gives to a Parquet file; the number of rows."""
+def write(found: Iterator[pa.Table], path: Path, schema: Schema) -> int:
+    """Write what `tables` gives, and the schema, to a Parquet file; the number of rows."""
     import pyarrow.parquet as pq
 
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".part")
     first = next(found)
     rows = 0
-    with pq.ParquetWriter(partial, first.schema, compression="zstd") as writer:
+    metadata = {SCHEMA_KEY: json.dumps(schema.avro, sort_keys=True)}
+    with pq.ParquetWriter(partial, first.schema.with_metadata(metadata), compression="zstd") as writer:
         table: pa.Table | None = first
         while table is not None:
             writer.write_table(table)

@@ -28,6 +28,12 @@ class Holdout:
     """The test users with the oldest 90 % of their events."""
     relevant: list[NDArray[np.int32]]
     """The distinct items of each test user's newest 10 % (at least one event)."""
+    train_users: NDArray[np.int64]
+    """Codes of the users that train, in `train`'s order."""
+    test_users: NDArray[np.int64]
+    """Codes of the test users, in `given`'s order."""
+    context: NDArray[np.int32]
+    """(test users, columns) the situation of each test user's first event that was held out."""
 
 
 def split(sequences: Sequences, *, share: float = TEST_SHARE, seed: int = SEED) -> Holdout:
@@ -41,4 +47,6 @@ def split(sequences: Sequences, *, share: float = TEST_SHARE, seed: int = SEED) 
     tests = sequences.of_users(test)
     held_out = np.maximum(1, (np.diff(tests.offsets) + 5) // 10)
     relevant = [np.unique(tests.items[end - held : end]) for end, held in zip(tests.offsets[1:], held_out, strict=True)]
-    return Holdout(sequences.of_users(np.flatnonzero(trains)), tests.without_newest(held_out), relevant)
+    train = np.flatnonzero(trains)
+    context = tests.context[tests.offsets[1:] - held_out] if len(tests.context) else np.zeros((len(test), 0), np.int32)
+    return Holdout(sequences.of_users(train), tests.without_newest(held_out), relevant, train, test, context)

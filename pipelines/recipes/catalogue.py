@@ -40,6 +40,14 @@ class Recipe:
     """VIDEO_ON_DEMAND or ECOMMERCE for domain use cases, None for custom recipes."""
     family: str | None = None
     """`module:Class` of the code that fits it (pipelines/recipes/contract.py); None: cannot be trained yet."""
+    metadata: bool = False
+    """Whether it learns from columns of the Items and Users datasets, and knows their items and users without events."""
+    context: bool = False
+    """Whether it learns from the contextual columns of Interactions and reads `context` of requests."""
+    scores: bool = False
+    """Whether its answers carry scores (spec/recipes.md section 2)."""
+    explores: bool = False
+    """Whether campaigns explore new items with it (spec/training.md section 8)."""
 
     @property
     def arn(self) -> str:
@@ -135,6 +143,10 @@ _CUSTOM = (
         "new items.",
         _sequence(149),
         family=SEQUENCE_FAMILY,
+        metadata=True,
+        context=True,
+        scores=True,
+        explores=True,
     ),
     Recipe(
         "aws-user-personalization-v2",
@@ -148,6 +160,9 @@ _CUSTOM = (
         "Orders a given list of items by the interest a user is predicted to have in them.",
         _sequence(149),
         family=SEQUENCE_FAMILY,
+        metadata=True,
+        context=True,
+        scores=True,
     ),
     Recipe(
         "aws-personalized-ranking-v2",
@@ -212,6 +227,8 @@ _CUSTOM = (
         USER_PERSONALIZATION,
         "Predicts a user's next items from the sequence of their interactions (legacy).",
         _sequence(43),
+        family=SEQUENCE_FAMILY,
+        scores=True,
     ),
     Recipe(
         "aws-hrnn-metadata",
@@ -219,6 +236,10 @@ _CUSTOM = (
         "Predicts a user's next items from their interactions, with item, user and context metadata (legacy).",
         _sequence(43),
         "featurize_metadata",
+        family=SEQUENCE_FAMILY,
+        metadata=True,
+        context=True,
+        scores=True,
     ),
     Recipe(
         "aws-hrnn-coldstart",

@@ -1,20 +1,33 @@
 """What a recipe is: the few operations that the stages call, whatever the recipe.
 
-A recipe is a class that satisfies `RecipeCode`, named by `family` in the catalogue; `load` imports it. Its own options
-are a frozen dataclass made by `configure`, which survives options -> JSON -> options.
+A recipe is a class that satisfies `RecipeCode`, named by `family` in its entry of the catalogue; `load` imports it.
+It fits, answers, saves, updates and exports. What every version is measured by (hold-out, baselines, calibration,
+temporal split) is done around it (measuring.py), so that a new recipe brings no metrics of its own.
+
+What it exports is one of the artefacts of pipelines/serving/artefact.py; the runtime reads those and never imports a
+recipe. README.md, "A recipe of your own", shows a whole one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.datasets.sequences import Sequences
 from pipelines.recipes.catalogue import Recipe
 from pipelines.recipes.hyperparameters import Value
-from pipelines.recipes.preparing import TrainingData
+from pipelines.recipes.training_data import TrainingData
+from pipelines.serving.vocabulary import Bags
+
+
+class CannotTrain(ValueError):
+    """The data does not allow this recipe; the message is the version's failureReason and says what to do."""
 
 
 @dataclass(frozen=True)
@@ -30,18 +43,20 @@ class FitSettings:
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """What fitting on the hold-out's training users found."""
+class Queries:
+    """Users whose next item is asked for."""
 
-    metrics: Mapping[str, float]
-    """AWS's metrics by AWS's keys."""
-    baselines: Mapping[str, Mapping[str, float]]
-    """The same metrics of popularity, repeat and markov on the same hold-out."""
-    best_epoch: int
-    """For how long `fit` should train on everything."""
-    test_users: int
-    curve: Sequence[Mapping[str, float]] = field(default_factory=tuple)
-    """One row an epoch: epoch, train_loss, validation_loss, validation_ndcg_at_25."""
+    given: Sequences
+    """What each did before, oldest first; may be nothing."""
+    user_features: Bags
+    """What the Users dataset says of each."""
+    context: NDArray[np.int32]
+    """(users, columns of the data's context) the situation that is asked about, as in `Sequences.context`."""
+
+    @classmethod
+    def plain(cls, given: Sequences) -> Queries:
+        """Histories only."""
+        return cls(given, Bags.empty(given.users), np.zeros((given.users, 0), np.int32))
 
 
 class Model(Protocol):
@@ -49,6 +64,20 @@ class Model(Protocol):
 
     def save(self, directory: Path) -> None:
         """Write it into `directory`, which is made: byte-stable files, no pickle."""
+
+    def answer(self, queries: Queries) -> Iterator[NDArray[np.float32]]:
+        """(items,) logits a query, as serving computes them: their order is the list, their softmax the scores."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit gives."""
+
+    model: Model
+    epochs: int = 1
+    """For how long it trained: with this number a fit on a little more data comes to the same point."""
+    curve: Sequence[Mapping[str, float]] = field(default_factory=tuple)
+    """One row an epoch, for recipes that have such: epoch, train_loss, validation_loss, validation_ndcg_at_25."""
 
 
 class RecipeCode(Protocol):
@@ -58,11 +87,11 @@ class RecipeCode(Protocol):
     def configure(cls, recipe: Recipe, settings: FitSettings) -> RecipeCode:
         """The recipe with its options."""
 
-    def evaluate(self, data: TrainingData) -> Evaluation:
-        """Fit on the hold-out's training users (spec/training.md 7.1) and measure on the others."""
+    def fit(self, data: TrainingData, epochs: int | None = None) -> Fitted:
+        """Fit on `data`: for `epochs`, or, without, for as long as users set aside for that get better answers.
 
-    def fit(self, data: TrainingData, epochs: int) -> Model:
-        """Fit on everything for `epochs`."""
+        The same bytes for the same data, settings and thread count. Raises CannotTrain.
+        """
 
     def update(self, model: Any, old: TrainingData, new: TrainingData) -> Model:
         """`model`, fitted on `old`, made ready for the users and items of `new` without training."""

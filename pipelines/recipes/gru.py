@@ -28,6 +28,7 @@ from torch.nn import functional
 from pipelines.datasets.sequences import Sequences
 from pipelines.progress import Progress
 from pipelines.recipes import batches
+from pipelines.serving.parts import HISTORY_LENGTH
 
 LEARNING_RATE = 8e-3
 WARM_UP_STEPS = 20
@@ -107,7 +108,7 @@ class GruModel(nn.Module):
         """The logits of each user after all given events, (items,) a user: what serving computes."""
         self.eval()
         for user in range(given.users):
-            history = given.items_of(user)[-batches.HISTORY_LENGTH :]
+            history = given.items_of(user)[-HISTORY_LENGTH:]
             last = np.array([len(history) - 1])
             alone = Sequences(np.array([0, len(history)]), history, np.zeros(len(history), np.int64))
             again, first = batches.next_occurrence(alone), np.zeros(1, np.int64)

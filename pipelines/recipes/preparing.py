@@ -2,23 +2,24 @@
 
 Which rows there are is settled before (pipelines.datasets.joining); here come the solution's event type and value filter and
 the minimums of spec/datasets.md section 7. Items and users are those that are left, numbered from 0 in the order in
-which they first came in. 25 million imported and a million streamed interactions take 39 CPU seconds and 2.9 GiB.
+which they first came in; those that only the Items and Users datasets name follow by id. 25 million imported and a million streamed interactions take 39 CPU seconds and 2.9 GiB.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.datasets.schema import ARRIVAL
+from pipelines.datasets.schema import ARRIVAL, DatasetType, Field, Schema
 from pipelines.datasets.sequences import Sequences, make_sequences
-from pipelines.serving.ids import IdTable, read_ids, write_ids
+from pipelines.recipes.features import context, features, usable
+from pipelines.recipes.training_data import Features, TrainingData, first_seen
+from pipelines.serving.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,8 +29,6 @@ MIN_USERS = 25
 MIN_RETURNING_SHARE = 0.01
 """Of the users, with at least two interactions (spec/resources.md section 6)."""
 MAX_EVENT_TYPES = 10
-COLUMNS = ("USER_ID", "ITEM_ID", "TIMESTAMP", "EVENT_TYPE", "EVENT_VALUE", ARRIVAL)
-"""Of Interactions, as far as the recipes use them."""
 
 
 class NotEnoughData(ValueError):
@@ -46,39 +45,102 @@ class EventFilter:
 
 
 @dataclass(frozen=True)
-class TrainingData:
-    """What every recipe is fitted on."""
+class Inputs:
+    """The rows of the three datasets that count, ids dictionary-encoded in Interactions, plain in the others."""
 
-    sequences: Sequences
-    item_ids: Sequence[str]
-    user_ids: Sequence[str]
-    catalogue_size: int
-    """Distinct items in Interactions and Items together: the denominator of `coverage`."""
-
-    @property
-    def items(self) -> int:
-        return len(self.item_ids)
+    interactions: pa.Table
+    items: pa.Table
+    users: pa.Table
+    schemas: Mapping[DatasetType, Schema]
 
 
-def prepare(interactions: pa.Table, items_dataset: set[str], wanted: EventFilter) -> TrainingData:
-    """Filter, number, order; raises NotEnoughData.
+@dataclass(frozen=True)
+class Wanted:
+    """What a solution makes of its inputs."""
 
-    `interactions` as `read_inputs` gives them; `items_dataset`: ids in the Items dataset.
-    """
+    events: EventFilter = EventFilter()
+    metadata: bool = False
+    """Whether items and users are described by their datasets, and are there without interactions."""
+    context: bool = False
+    """Whether interactions come with their situation."""
+    columns: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """By dataset type the columns that may be learned from; all of a type that is missing here."""
+
+
+def prepare(inputs: Inputs, wanted: Wanted) -> TrainingData:
+    """Filter, number, order, describe; raises NotEnoughData."""
+    import pyarrow as pa
+
+    interactions = inputs.interactions
     item_ids, user_ids = _dictionary(interactions["ITEM_ID"]), _dictionary(interactions["USER_ID"])
-    items = _codes(interactions["ITEM_ID"])
-    catalogue = items_dataset.union(item_ids.take(_numbered(items, len(item_ids))[0]).to_pylist())
-    kept = _wanted(interactions, wanted)
+    codes = _codes(interactions["ITEM_ID"])
+    described = set(inputs.items["ITEM_ID"].to_pylist())
+    catalogue = described.union(item_ids.take(_numbered(codes, len(item_ids))[0]).to_pylist())
+    kept = _wanted(interactions, wanted.events)
     users, user_codes = _numbered(_codes(interactions["USER_ID"])[kept], len(user_ids))
-    _check_minimums(user_codes, wanted)
-    taken, item_codes = _numbered(items[kept], len(item_ids))
+    _check_minimums(user_codes, wanted.events)
+    taken, item_codes = _numbered(codes[kept], len(item_ids))
+    items, people = item_ids.take(taken).to_pylist(), user_ids.take(users).to_pylist()
+    if wanted.metadata:
+        items += sorted(described.difference(items))
+        people += sorted(set(inputs.users["USER_ID"].to_pylist()).difference(people))
+    vocabulary, situations = Vocabulary(), None
+    if wanted.context:
+        fields = _fields(inputs, wanted, "INTERACTIONS")
+        vocabulary, situations = context(interactions.select([f.name for f in fields]).filter(pa.array(kept)), fields)
     times, arrivals = (interactions[name].to_numpy()[kept] for name in ("TIMESTAMP", ARRIVAL))
+    sequences = make_sequences(user_codes, item_codes, times, arrivals, len(people), situations)
+    of_items, of_users = Features.none(len(items)), Features.none(len(people))
+    if wanted.metadata:
+        of_items = features(inputs.items, "ITEM_ID", items, _fields(inputs, wanted, "ITEMS"))
+        of_users = features(inputs.users, "USER_ID", people, _fields(inputs, wanted, "USERS"))
     return TrainingData(
-        make_sequences(user_codes, item_codes, times, arrivals, len(users)),
-        item_ids.take(taken).to_pylist(),
-        user_ids.take(users).to_pylist(),
+        sequences,
+        items,
+        people,
         len(catalogue),
+        of_items,
+        of_users,
+        vocabulary,
+        created(inputs.items, items, sequences),
+        shown(interactions, items),
     )
+
+
+def _fields(inputs: Inputs, wanted: Wanted, kind: DatasetType) -> list[Field]:
+    return usable(inputs.schemas[kind], wanted.columns.get(kind))
+
+
+def created(items: pa.Table, ids: Sequence[str], sequences: Sequences) -> NDArray[np.int64]:
+    """(items,) epoch seconds: CREATION_TIMESTAMP, else the item's oldest interaction, else the newest of all."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = first_seen(sequences, len(ids))
+    if "CREATION_TIMESTAMP" in items.column_names and items.num_rows:
+        row = pc.index_in(pa.array(ids, pa.string()), value_set=items["ITEM_ID"].combine_chunks())
+        given = items["CREATION_TIMESTAMP"].combine_chunks().cast(pa.int64()).take(row)
+        known = given.is_valid().to_numpy(zero_copy_only=False)
+        found[known] = given.drop_null().to_numpy()
+    return found
+
+
+def shown(interactions: pa.Table, ids: Sequence[str]) -> NDArray[np.int64]:
+    """(items,) how often an impression had the item and its user took another; of all event types."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    counts = np.zeros(len(ids), np.int64)
+    if "IMPRESSION" not in interactions.column_names:
+        return counts
+    seen = interactions.select(["IMPRESSION", "ITEM_ID"]).filter(pc.is_valid(interactions["IMPRESSION"]))
+    lists = pc.split_pattern(seen["IMPRESSION"].combine_chunks(), "|")
+    took = seen["ITEM_ID"].cast(pa.string()).combine_chunks().take(pc.list_parent_indices(lists))
+    impressions = pc.list_flatten(lists)
+    others = impressions.filter(pc.not_equal(impressions, took))
+    codes = pc.index_in(others, value_set=pa.array(ids, pa.string())).drop_null()
+    np.add.at(counts, codes.to_numpy(zero_copy_only=False), 1)
+    return counts
 
 
 def _wanted(interactions: pa.Table, wanted: EventFilter) -> NDArray[np.bool_]:
@@ -145,54 +207,23 @@ def _codes(column: pa.ChunkedArray) -> NDArray[np.int32]:
     return np.concatenate(chunks) if chunks else np.zeros(0, np.int32)
 
 
-def read_inputs(inputs: Path) -> tuple[pa.Table, set[str]]:
-    """The interactions that count and the ids of the Items dataset, from `data/inputs`.
+def read_inputs(inputs: Path) -> Inputs:
+    """The rows that count of the three datasets, from `data/inputs`."""
+    interactions, of_interactions = _joined(inputs, "INTERACTIONS", ("RECOMMENDATION_ID", "EVENT_ATTRIBUTION_SOURCE"))
+    items, of_items = _joined(inputs, "ITEMS")
+    users, of_users = _joined(inputs, "USERS")
+    return Inputs(interactions, items, users, {"INTERACTIONS": of_interactions, "ITEMS": of_items, "USERS": of_users})
 
-    USER_ID and ITEM_ID are dictionary-encoded; EVENT_TYPE and EVENT_VALUE are there if the schema has them.
-    """
+
+def _joined(inputs: Path, kind: DatasetType, unused: Sequence[str] = ()) -> tuple[pa.Table, Schema]:
+    """A dataset's rows in the columns of today's schema, which its streamed rows carry, less `unused`."""
     import pyarrow.parquet as pq
 
     from pipelines.datasets.joining import joined
     from pipelines.datasets.snapshot import Snapshot
+    from pipelines.datasets.streamed import schema_of
 
-    streamed = pq.read_table(inputs / "streamed" / "interactions.parquet")
-    used = [name for name in COLUMNS if name in streamed.column_names]
-    interactions = joined(Snapshot.open(inputs / "interactions"), streamed, used)
-    put = pq.read_table(inputs / "streamed" / "items.parquet")
-    items = joined(Snapshot.open(inputs / "items"), put, ["ITEM_ID"])
-    return interactions, set(items["ITEM_ID"].to_pylist())
-
-
-# Prepared data on disk ----------------------------------------------------------------------------------------------
-
-
-def write_prepared(data: TrainingData, directory: Path) -> None:
-    """Write `data` into `directory` (new): byte-stable arrays, ids and a summary."""
-    directory.mkdir(parents=True)
-    for name in ("offsets", "items", "times"):
-        np.save(directory / f"{name}.npy", getattr(data.sequences, name))
-    write_ids(directory, "item", data.item_ids)
-    write_ids(directory, "user", data.user_ids)
-    summary = {
-        "interactions": len(data.sequences.items),
-        "items": data.items,
-        "users": len(data.user_ids),
-        "catalogue_size": data.catalogue_size,
-    }
-    (directory / "summary.json").write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n")
-
-
-def read_prepared(directory: Path) -> TrainingData:
-    """Read what `write_prepared` wrote."""
-    summary = json.loads((directory / "summary.json").read_text())
-    arrays = [np.load(directory / f"{name}.npy") for name in ("offsets", "items", "times")]
-    return TrainingData(
-        Sequences(*arrays),
-        _all(read_ids(directory, "item")),
-        _all(read_ids(directory, "user")),
-        summary["catalogue_size"],
-    )
-
-
-def _all(table: IdTable) -> list[str]:
-    return [table.id(code) for code in range(len(table))]
+    path = inputs / "streamed" / f"{kind.lower()}.parquet"
+    streamed, schema = pq.read_table(path), schema_of(path, kind)
+    wanted = [name for name in streamed.column_names if name not in unused]
+    return joined(Snapshot.open(inputs / kind.lower()), streamed, wanted), schema

@@ -6,8 +6,8 @@ Between the recipe contract and the GRU of gru.py: which users train, how long, 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,18 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.datasets.sequences import Sequences
-from pipelines.evaluation.baselines import BASELINES
 from pipelines.evaluation.holdout import Holdout, split
 from pipelines.evaluation.metrics import LIST_LENGTH, offline_metrics
 from pipelines.recipes import batches
 from pipelines.recipes.catalogue import Recipe
-from pipelines.recipes.contract import Evaluation, FitSettings
+from pipelines.recipes.contract import FitSettings, Fitted, Queries
 from pipelines.recipes.onnx_gru import gru_encoder
-from pipelines.recipes.preparing import TrainingData
-from pipelines.serving.writing import Histories, write_artefact
+from pipelines.recipes.training_data import TrainingData
+from pipelines.serving.parts import HISTORY_LENGTH, Encoding
+from pipelines.serving.writing import write_artefact
 
 if TYPE_CHECKING:
-    from pipelines.recipes.gru import FitOptions, GruModel
+    from pipelines.recipes.gru import AfterEpoch, FitOptions, GruModel
 
 MIN_EPOCHS, MAX_EPOCHS, MIN_STEPS = 6, 30, 400
 """A fit plans enough epochs for MIN_STEPS steps, within these bounds: small data needs more rounds to learn anything."""
@@ -64,6 +64,16 @@ class SequenceModel:
             np.save(directory / f"{name}.npy", array)
         (directory / "model.json").write_text(json.dumps({"weights": sorted(self.weights)}, indent=1) + "\n")
 
+    def answer(self, queries: Queries) -> Iterator[NDArray[np.float32]]:
+        import torch
+
+        from pipelines.recipes.gru import GruModel
+
+        model = GruModel(*self.weights["embedding.weight"].shape)
+        model.load_state_dict({name: torch.from_numpy(array) for name, array in self.weights.items()})
+        for logits in model.answer(queries.given):
+            yield logits.numpy()
+
 
 class SequenceRecipe:
     """The recipe contract (contract.py) for the HRNN family."""
@@ -77,39 +87,25 @@ class SequenceRecipe:
         values: dict[str, Any] = {**settings.algorithm, **settings.featurization}
         return cls(recipe, SequenceConfig(**values, seed=settings.seed, threads=settings.threads))
 
-    def evaluate(self, data: TrainingData) -> Evaluation:
-        """Metrics on the test users; the epoch is chosen on some of the training users, never on them."""
-        from pipelines.recipes import gru
-
-        holdout = split(data.sequences)
-        validation = split(holdout.train, share=VALIDATION_SHARE, seed=VALIDATION_SEED)
-        # Validation users train nothing, as test users do: of a user it has seen, a model remembers the items, and
-        # the epoch with the best memory is not the best for new users.
-        training = self._trainable(validation.train)
+    def fit(self, data: TrainingData, epochs: int | None = None) -> Fitted:
+        """With `epochs` on everybody; without, the epoch is chosen on some of the users, who do not train."""
+        if epochs is not None:
+            training = self._trainable(data.sequences)
+            return Fitted(self._fit(data, training, epochs, lambda *_: True), epochs)
+        # Validation users train nothing: of a user it has seen, a model remembers the items, and the epoch with the
+        # best memory is not the best for new users.
+        validation = split(data.sequences, share=VALIDATION_SHARE, seed=VALIDATION_SEED)
         search = _BestEpoch(validation, data.items)
-        options = self._options(training)
-        gru.fit(training, data.items, options, options.planned_epochs, search)
-        model = search.best(data.items, options.hidden_dimension)
-        ranked = _ranked(model, holdout, data.items)
-        return Evaluation(
-            offline_metrics(ranked, holdout.relevant, data.catalogue_size),
-            {
-                name: offline_metrics(
-                    baseline(holdout.train, holdout.given, data.items), holdout.relevant, data.catalogue_size
-                )
-                for name, baseline in BASELINES.items()
-            },
-            search.best_epoch,
-            holdout.given.users,
-            search.curve,
-        )
+        training = self._trainable(validation.train)
+        planned = self._options(training).planned_epochs
+        model = self._fit(data, training, planned, search)
+        weights = {name: tensor.numpy() for name, tensor in search.weights.items()}
+        return Fitted(replace(model, weights=weights), search.best_epoch, search.curve)
 
-    def fit(self, data: TrainingData, epochs: int) -> SequenceModel:
-        """Train on everybody for `epochs`."""
+    def _fit(self, data: TrainingData, training: Sequences, epochs: int, after: AfterEpoch) -> SequenceModel:
         from pipelines.recipes import gru
 
-        training = self._trainable(data.sequences)
-        model = gru.fit(training, data.items, self._options(training), epochs, lambda *_: True)
+        model = gru.fit(training, data.items, self._options(training), epochs, after)
         weights = {name: tensor.detach().numpy().copy() for name, tensor in model.state_dict().items()}
         return SequenceModel(weights, self._popularity(data))
 
@@ -130,21 +126,20 @@ class SequenceRecipe:
         return SequenceModel(weights, np.load(directory / "popularity.npy"))
 
     def export(self, model: SequenceModel, data: TrainingData, directory: Path, described: Mapping[str, Any]) -> None:
-        sequences, weights = data.sequences, model.weights
-        ages = batches.buckets(np.arange(1, batches.HISTORY_LENGTH + 1))
+        weights = model.weights
+        ages = batches.buckets(np.arange(1, HISTORY_LENGTH + 1))
         write_artefact(
             directory,
             recipe=self.recipe.name,
             recipe_type=self.recipe.recipe_type,
-            item_ids=data.item_ids,
-            user_ids=data.user_ids,
-            histories=Histories(sequences.offsets, sequences.items, sequences.times),
-            item_matrix=np.concatenate([weights["embedding.weight"], weights["bias"][:, None]], axis=1),
-            popularity=model.popularity,
-            repeat=weights["repeat"][ages],
-            encoder=gru_encoder(weights),
-            history_length=batches.HISTORY_LENGTH,
-            encoder_length=batches.HISTORY_LENGTH,
+            scores=self.recipe.scores,
+            catalogue=data.catalogue(model.popularity),
+            answers=Encoding(
+                np.concatenate([weights["embedding.weight"], weights["bias"][:, None]], axis=1),
+                gru_encoder(weights),
+                HISTORY_LENGTH,
+                weights["repeat"][ages],
+            ),
             described={**described, "hyperparameters": asdict(self.config)},
         )
 
@@ -187,7 +182,7 @@ class _BestEpoch:
         self._validation = validation
         self._items = items
         self._best = (-1.0, -np.inf)
-        self._weights: dict[str, Any] = {}
+        self.weights: dict[str, Any] = {}
 
     def __call__(self, epoch: int, train_loss: float, model: GruModel) -> bool:
         loss, ndcg = _validate(model, self._validation, self._items)
@@ -197,15 +192,8 @@ class _BestEpoch:
         self.curve.append({key: round(value, 6) for key, value in row.items()})
         if judged > self._best:
             self._best, self.best_epoch = judged, epoch
-            self._weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+            self.weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
         return epoch - self.best_epoch < PATIENCE
-
-    def best(self, items: int, dimension: int) -> GruModel:
-        from pipelines.recipes.gru import GruModel
-
-        model = GruModel(items, dimension)
-        model.load_state_dict(self._weights)
-        return model
 
 
 def _validate(model: GruModel, validation: Holdout, items: int) -> tuple[float, float]:
@@ -218,11 +206,3 @@ def _validate(model: GruModel, validation: Holdout, items: int) -> tuple[float, 
         ranked[user] = np.argsort(-scores, kind="stable")[: ranked.shape[1]]
     ndcg = offline_metrics(ranked, validation.relevant, items)["normalized_discounted_cumulative_gain_at_25"]
     return (float(np.mean(losses)) if losses else float("nan")), ndcg
-
-
-def _ranked(model: GruModel, holdout: Holdout, items: int) -> NDArray[np.int64]:
-    """(test users, 25) the model's answers, best first; equal logits in the order of the catalogue, as served."""
-    ranked = np.zeros((holdout.given.users, min(LIST_LENGTH, items)), np.int64)
-    for user, logits in enumerate(model.answer(holdout.given)):
-        ranked[user] = np.argsort(-logits.numpy(), kind="stable")[: ranked.shape[1]]
-    return ranked

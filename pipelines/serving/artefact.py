@@ -1,19 +1,17 @@
 """What training writes and the runtime reads: one directory per solution version, mapped rather than loaded.
 
-    manifest.json           what it is, and the sha256 of every other file
-    item_matrix.npy         float32 (items, dimension): w_i of spec/recipes.md section 2
-    input_matrix.npy        float32 (items, input dimension): how an item enters the encoder; absent: item_matrix does
-    encoder.onnx            `vectors` float32 (1, length, input dimension), oldest first, and, if it declares it,
-                            `gaps` float32 (1, length) -> float32 (1, dimension): the user's w_u
-    popularity.npy          float32 (items): logits of a user of whom nothing is known
-    repeat.npy              float32 (history_length): what an item's logit gains if the user's newest event with it is
-                            their newest, second newest, ... event: whether people come back to an item
+    manifest.json           what it is and how it answers (`kind`), and the sha256 of every other file
     item_*, user_*          ids (pipelines/serving/ids.py)
-    history_items.npy       int32: every user's newest `history_length` events, oldest first, one user after the other
-    history_times.npy       int64, epoch seconds of the same
-    history_offsets.npy     int64 (users + 1)
+    popularity.npy, created.npy, interactions.npy, shown.npy
+    history_*.npy           every user's newest `history_length` events, oldest first, one user after the other
 
-Byte-stable, no pickle. `write_artefact` (writing.py) makes one; numpy and onnxruntime are all that reading needs.
+of kind `popular` that is all. Of kind `encoder`:
+
+    item_matrix.npy, input_matrix.npy (absent: item_matrix), repeat.npy, encoder.onnx
+    vocabularies.json, side_matrix.npy, user_feature_*.npy, feature_matrix.npy, item_feature_*.npy   if it has a side
+
+and of kind `neighbours`: neighbours.npy, similarities.npy. What each holds: parts.py. Byte-stable, no pickle.
+`write_artefact` (writing.py) makes one; numpy and onnxruntime are all that reading needs.
 """
 
 from __future__ import annotations
@@ -30,13 +28,48 @@ from numpy.typing import NDArray
 
 from pipelines.serving.encoder import Encoder
 from pipelines.serving.ids import IdTable, read_ids
+from pipelines.serving.parts import Histories, Neighbours, Side
+from pipelines.serving.vocabulary import Bags, Vocabulary
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 
 
 class ArtefactError(ValueError):
     """A directory is not an artefact that this version can serve; the message says which file and why."""
+
+
+@dataclass(frozen=True)
+class LoadedEncoding:
+    """What an `Encoding` (parts.py) is in memory."""
+
+    item_matrix: NDArray[np.float32]
+    input_matrix: NDArray[np.float32]
+    repeat: NDArray[np.float32]
+    encoder: Encoder
+    encoder_length: int
+    side: Side | None
+
+    @classmethod
+    def open(cls, directory: Path, manifest: Mapping[str, Any]) -> LoadedEncoding:
+        item_matrix, files = _array(directory, "item_matrix"), manifest["files"]
+        return cls(
+            item_matrix,
+            _array(directory, "input_matrix") if "input_matrix.npy" in files else item_matrix,
+            _array(directory, "repeat"),
+            Encoder((directory / "encoder.onnx").read_bytes()),
+            int(manifest["encoder_length"]),
+            _side(directory) if "side_matrix.npy" in files else None,
+        )
+
+    def warm(self) -> None:
+        """Touch what the first request would otherwise wait for; raises ArtefactError if shapes disagree."""
+        state = self.encoder(self.input_matrix[:1], np.zeros(1))
+        if state.shape != (self.item_matrix.shape[1],):
+            raise ArtefactError(
+                f"encoder.onnx answers shape {state.shape}, item_matrix.npy is {self.item_matrix.shape}"
+            )
+        self.item_matrix @ state
 
 
 @dataclass(frozen=True)
@@ -46,14 +79,12 @@ class Artefact:
     manifest: Mapping[str, Any]
     items: IdTable
     users: IdTable
-    item_matrix: NDArray[np.float32]
-    input_matrix: NDArray[np.float32]
     popularity: NDArray[np.float32]
-    repeat: NDArray[np.float32]
-    history_items: NDArray[np.int32]
-    history_times: NDArray[np.int64]
-    history_offsets: NDArray[np.int64]
-    encoder: Encoder
+    created: NDArray[np.int64]
+    interactions: NDArray[np.int64]
+    shown: NDArray[np.int64]
+    histories: Histories
+    answers: LoadedEncoding | Neighbours | None
 
     @classmethod
     def open(cls, path: Path | str) -> Artefact:
@@ -63,26 +94,23 @@ class Artefact:
         for name, digest in sorted(manifest["files"].items()):
             if sha256_of(directory / name) != digest:
                 raise ArtefactError(f"{directory / name} does not have the checksum that {MANIFEST} gives")
-        item_matrix = _array(directory, "item_matrix")
         artefact = cls(
-            manifest=manifest,
-            items=read_ids(directory, "item"),
-            users=read_ids(directory, "user"),
-            item_matrix=item_matrix,
-            input_matrix=_array(directory, "input_matrix") if "input_matrix.npy" in manifest["files"] else item_matrix,
+            manifest,
+            read_ids(directory, "item"),
+            read_ids(directory, "user"),
             popularity=_array(directory, "popularity"),
-            repeat=_array(directory, "repeat"),
-            history_items=_array(directory, "history_items"),
-            history_times=_array(directory, "history_times"),
-            history_offsets=_array(directory, "history_offsets"),
-            encoder=Encoder((directory / "encoder.onnx").read_bytes()),
+            created=_array(directory, "created"),
+            interactions=_array(directory, "interactions"),
+            shown=_array(directory, "shown"),
+            histories=Histories(*(_array(directory, f"history_{name}") for name in ("offsets", "items", "times"))),
+            answers=_answers(directory, manifest),
         )
-        artefact.warm()
+        artefact.check()
         return artefact
 
     @property
     def recipe_type(self) -> str:
-        """USER_PERSONALIZATION or PERSONALIZED_RANKING."""
+        """USER_PERSONALIZATION, PERSONALIZED_RANKING, RELATED_ITEMS or POPULAR_ITEMS: which requests it answers."""
         return str(self.manifest["recipe_type"])
 
     @property
@@ -91,25 +119,61 @@ class Artefact:
         return int(self.manifest["history_length"])
 
     @property
-    def encoder_length(self) -> int:
-        """How many of those the encoder reads; the older ones count for `repeat` only."""
-        return int(self.manifest["encoder_length"])
+    def newest(self) -> int:
+        """Epoch seconds of the newest interaction of the training."""
+        return int(self.manifest["newest"])
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether answers carry scores."""
+        return bool(self.manifest["scores"])
 
     def history(self, user_code: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Item codes and epoch seconds of one user's events at training time, oldest first."""
-        start, end = self.history_offsets[user_code], self.history_offsets[user_code + 1]
-        return self.history_items[start:end], self.history_times[start:end]
+        start, end = self.histories.offsets[user_code], self.histories.offsets[user_code + 1]
+        return self.histories.items[start:end], self.histories.times[start:end]
 
-    def warm(self) -> None:
-        """Touch what the first request would otherwise wait for; raises ArtefactError if shapes disagree."""
-        state = self.encoder(self.input_matrix[:1], np.zeros(1))
-        if state.shape != (self.item_matrix.shape[1],):
-            raise ArtefactError(
-                f"encoder.onnx answers shape {state.shape}, item_matrix.npy is {self.item_matrix.shape}"
-            )
-        if len(self.items) != len(self.item_matrix) or len(self.popularity) != len(self.item_matrix):
-            raise ArtefactError(f"{len(self.items)} item ids for {len(self.item_matrix)} rows of item_matrix.npy")
-        self.item_matrix @ state
+    def check(self) -> None:
+        """Raise ArtefactError if its parts do not fit together."""
+        if isinstance(self.answers, LoadedEncoding):
+            self.answers.warm()
+        rows = {len(array) for array in (self.popularity, self.created, self.interactions, self.shown)}
+        if isinstance(self.answers, LoadedEncoding):
+            rows.add(len(self.answers.item_matrix))
+        elif self.answers is not None:
+            rows.add(len(self.answers.items))
+        if rows != {len(self.items)}:
+            raise ArtefactError(f"{len(self.items)} item ids for arrays of {', '.join(map(str, sorted(rows)))} rows")
+
+
+def _answers(directory: Path, manifest: Mapping[str, Any]) -> LoadedEncoding | Neighbours | None:
+    match manifest["kind"]:
+        case "encoder":
+            return LoadedEncoding.open(directory, manifest)
+        case "neighbours":
+            return Neighbours(_array(directory, "neighbours"), _array(directory, "similarities"))
+        case "popular":
+            return None
+        case kind:
+            raise ArtefactError(f"{directory / MANIFEST} has kind {kind!r}, which this code does not know")
+
+
+def _side(directory: Path) -> Side:
+    vocabularies = json.loads((directory / "vocabularies.json").read_text("utf-8"))
+    users, context, items = (Vocabulary.from_json(vocabularies[name]) for name in ("users", "context", "items"))
+    return Side(
+        users,
+        context,
+        _array(directory, "side_matrix"),
+        _bags(directory, "user"),
+        items,
+        _array(directory, "feature_matrix"),
+        _bags(directory, "item"),
+    )
+
+
+def _bags(directory: Path, name: str) -> Bags:
+    return Bags(*(_array(directory, f"{name}_feature_{part}") for part in ("offsets", "codes", "weights")))
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:

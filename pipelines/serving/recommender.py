@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.serving.artefact import Artefact
+from pipelines.serving.artefact import Artefact, LoadedEncoding
 
 DECIMALS = 7
 
@@ -59,16 +59,16 @@ class Recommender:
 
     def logits(self, user_key: str, streamed: Streamed) -> NDArray[np.float32]:
         """w_u . w_i of every item, (items,) float32."""
-        artefact = self.artefact
+        encoding = self.artefact.answers
         codes, times = self.history(user_key, streamed)
-        if not len(codes):
-            return artefact.popularity
-        read = slice(-artefact.encoder_length, None)
-        logits: NDArray[np.float32] = artefact.item_matrix @ artefact.encoder(
-            artefact.input_matrix[codes[read]], times[read]
+        if not len(codes) or not isinstance(encoding, LoadedEncoding):
+            return self.artefact.popularity
+        read = slice(-encoding.encoder_length, None)
+        logits: NDArray[np.float32] = encoding.item_matrix @ encoding.encoder(
+            encoding.input_matrix[codes[read]], times[read]
         )
         # Oldest first, and of repeated indices the last assignment stays: an item's newest event counts.
-        logits[codes] = logits[codes] + artefact.repeat[len(codes) - 1 :: -1]
+        logits[codes] = logits[codes] + encoding.repeat[len(codes) - 1 :: -1]
         return logits
 
     def history(self, user_key: str, streamed: Streamed) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

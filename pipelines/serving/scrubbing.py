@@ -8,20 +8,22 @@ weights have learned is for the next training to unlearn.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.serving.artefact import read_manifest
+from pipelines.serving.artefact import Artefact, LoadedEncoding, read_manifest
 from pipelines.serving.ids import IdTable, read_ids
-from pipelines.serving.writing import Histories, write_artefact
+from pipelines.serving.parts import Catalogue, Encoding, Histories, Neighbours
+from pipelines.serving.writing import write_artefact
 
 EDITION = "edition"
 """Member of the manifest: how often the artefact was written anew, absent for never. Workers load the newest."""
 _WRITTEN = {
-    "format", "recipe", "recipe_type", "items", "users", "dimension", "history_length", "encoder_length", "files",
+    "format", "kind", "recipe", "recipe_type", "scores", "items", "users", "newest", "dimension", "history_length",
+    "encoder_length", "files",
 }  # fmt: skip
 """Members of the manifest that `write_artefact` derives itself."""
 
@@ -55,9 +57,9 @@ def scrub(source: Path, target: Path, *, users: Collection[str], items: Collecti
     `items` must be in nobody else's history. Should they be all that there are, they stay: a model without any item
     cannot be opened. Raises ArtefactError.
     """
-    manifest = read_manifest(source)
-    user_ids, item_ids, histories = read_ids(source, "user"), read_ids(source, "item"), _histories(source)
-    kept, kept_items = _kept(user_ids, users), _kept(item_ids, items)
+    artefact = Artefact.open(source)
+    histories = artefact.histories
+    kept, kept_items = _kept(artefact.users, users), _kept(artefact.items, items)
     if not kept_items.any():
         kept_items[:] = True
     stays = np.repeat(kept, np.diff(histories.offsets))
@@ -66,23 +68,56 @@ def scrub(source: Path, target: Path, *, users: Collection[str], items: Collecti
     codes = np.cumsum(kept_items) - 1
     write_artefact(
         target,
-        recipe=manifest["recipe"],
-        recipe_type=manifest["recipe_type"],
-        item_ids=item_ids.ids(np.flatnonzero(kept_items).tolist()),
-        user_ids=user_ids.ids(np.flatnonzero(kept).tolist()),
-        histories=Histories(offsets, codes[histories.items[stays]].astype(np.int32), histories.times[stays]),
-        item_matrix=np.load(source / "item_matrix.npy")[kept_items],
-        input_matrix=np.load(source / "input_matrix.npy")[kept_items]
-        if "input_matrix.npy" in manifest["files"]
-        else None,
-        popularity=np.load(source / "popularity.npy")[kept_items],
-        repeat=np.load(source / "repeat.npy"),
-        encoder=(source / "encoder.onnx").read_bytes(),
-        history_length=manifest["history_length"],
-        encoder_length=manifest["encoder_length"],
-        described={**{name: value for name, value in manifest.items() if name not in _WRITTEN}, EDITION: edition},
+        recipe=artefact.manifest["recipe"],
+        recipe_type=artefact.recipe_type,
+        scores=artefact.has_scores,
+        catalogue=Catalogue(
+            artefact.items.ids(np.flatnonzero(kept_items).tolist()),
+            artefact.users.ids(np.flatnonzero(kept).tolist()),
+            Histories(offsets, codes[histories.items[stays]].astype(np.int32), histories.times[stays]),
+            artefact.popularity[kept_items],
+            artefact.created[kept_items],
+            artefact.interactions[kept_items],
+            artefact.shown[kept_items],
+            artefact.newest,
+            artefact.history_length,
+        ),
+        answers=_without(artefact.answers, source, kept, kept_items),
+        described={**{n: value for n, value in artefact.manifest.items() if n not in _WRITTEN}, EDITION: edition},
     )
     return Scrubbed(int((~kept).sum()), int((~stays).sum()), int((~kept_items).sum()))
+
+
+def _without(
+    answers: LoadedEncoding | Neighbours | None, source: Path, users: NDArray[np.bool_], items: NDArray[np.bool_]
+) -> Encoding | Neighbours | None:
+    """How the artefact answers, for the users and items that stay."""
+    if isinstance(answers, Neighbours):
+        return _without_neighbours(answers, items)
+    if answers is None:
+        return None
+    side = answers.side
+    if side is not None:
+        bags = side.user_bags.of(np.flatnonzero(users)), side.item_bags.of(np.flatnonzero(items))
+        side = replace(side, user_bags=bags[0], item_bags=bags[1])
+    return Encoding(
+        answers.item_matrix[items],
+        (source / "encoder.onnx").read_bytes(),
+        answers.encoder_length,
+        answers.repeat,
+        None if answers.input_matrix is answers.item_matrix else answers.input_matrix[items],
+        side,
+    )
+
+
+def _without_neighbours(answers: Neighbours, items: NDArray[np.bool_]) -> Neighbours:
+    """Rows and entries of the items that stay, each row's entries moved up."""
+    codes = np.where(items, np.cumsum(items) - 1, -1)
+    rows, similarities = answers.items[items], answers.similarities[items]
+    new = np.where(rows >= 0, codes[rows], -1).astype(np.int32)
+    order = np.argsort(new < 0, axis=1, kind="stable")
+    moved = np.take_along_axis(new, order, 1), np.take_along_axis(similarities, order, 1)
+    return Neighbours(moved[0], np.where(moved[0] >= 0, moved[1], 0).astype(np.float32))
 
 
 def _kept(table: IdTable, gone: Collection[str]) -> NDArray[np.bool_]:

@@ -1,10 +1,9 @@
-"""Writing an artefact (its format: artefact.py) from arrays: the last stage of a version, and tests."""
+"""Writing an artefact (its format: artefact.py) from its parts: the last stage of a version, and tests."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +12,8 @@ from numpy.typing import NDArray
 
 from pipelines.serving.artefact import FORMAT, MANIFEST, sha256_of
 from pipelines.serving.ids import write_ids
-
-
-@dataclass(frozen=True)
-class Histories:
-    """What each user did, oldest first, one user after the other: user u's events are [offsets[u], offsets[u + 1])."""
-
-    offsets: NDArray[np.int64]
-    items: NDArray[np.int32]
-    times: NDArray[np.int64]
-
-    def newest(self, length: int) -> Histories:
-        """Only the newest `length` events of each user."""
-        counts = np.diff(self.offsets)
-        # How many newer events of the same user follow each event.
-        following = np.repeat(self.offsets[1:], counts) - np.arange(1, len(self.items) + 1)
-        kept = following < length
-        offsets = np.zeros(len(self.offsets), np.int64)
-        np.cumsum(np.minimum(counts, length), out=offsets[1:])
-        return Histories(offsets, self.items[kept], self.times[kept])
+from pipelines.serving.parts import Catalogue, Encoding, Neighbours, Side
+from pipelines.serving.vocabulary import Bags
 
 
 def write_artefact(
@@ -39,54 +21,97 @@ def write_artefact(
     *,
     recipe: str,
     recipe_type: str,
-    item_ids: Sequence[str],
-    user_ids: Sequence[str],
-    histories: Histories,
-    item_matrix: NDArray[np.float32],
-    popularity: NDArray[np.float32],
-    encoder: bytes,
-    history_length: int,
-    encoder_length: int,
-    repeat: NDArray[np.float32] | None = None,
-    input_matrix: NDArray[np.float32] | None = None,
+    scores: bool,
+    catalogue: Catalogue,
+    answers: Encoding | Neighbours | None,
     described: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a new artefact into `directory`, which is made and must be empty.
 
-    `repeat` (history_length,), newest event first, None: no repeat term. `described` joins the manifest (metrics,
-    hyperparameters, ...): JSON only, nothing that differs between two runs of the same training.
+    `scores`: whether answers carry them. `answers` None: everybody gets what is popular. `described` joins the manifest
+    (metrics, hyperparameters, ...): JSON only, nothing that differs between two runs of the same training.
     """
     directory.mkdir(parents=True, exist_ok=True)
     if any(directory.iterdir()):
         raise FileExistsError(f"{directory} is not empty; an artefact is never changed in place")
-    kept = histories.newest(history_length)
-    arrays: dict[str, NDArray[Any]] = {
-        "item_matrix": np.ascontiguousarray(item_matrix, np.float32),
-        "popularity": np.ascontiguousarray(popularity, np.float32),
-        "repeat": np.zeros(history_length, np.float32) if repeat is None else np.ascontiguousarray(repeat, np.float32),
-        "history_items": kept.items.astype(np.int32),
-        "history_times": kept.times.astype(np.int64),
-        "history_offsets": kept.offsets.astype(np.int64),
-    }
-    if input_matrix is not None:
-        arrays["input_matrix"] = np.ascontiguousarray(input_matrix, np.float32)
-    names = write_ids(directory, "item", item_ids) + write_ids(directory, "user", user_ids)
+    arrays = _catalogue(catalogue)
+    facts: dict[str, Any] = {"kind": "popular"}
+    if isinstance(answers, Neighbours):
+        facts = {"kind": "neighbours"}
+        arrays |= {"neighbours": answers.items.astype(np.int32), "similarities": _floats(answers.similarities)}
+    elif isinstance(answers, Encoding):
+        facts = {
+            "kind": "encoder",
+            "dimension": answers.item_matrix.shape[1],
+            "encoder_length": answers.encoder_length,
+        }
+        arrays |= _encoding(answers, catalogue.history_length)
+    names = write_ids(directory, "item", catalogue.item_ids) + write_ids(directory, "user", catalogue.user_ids)
     for name, array in arrays.items():
         np.save(directory / f"{name}.npy", array)
-    (directory / "encoder.onnx").write_bytes(encoder)
-    names += [f"{name}.npy" for name in arrays] + ["encoder.onnx"]
+    names += [f"{name}.npy" for name in arrays]
+    if isinstance(answers, Encoding):
+        (directory / "encoder.onnx").write_bytes(answers.encoder)
+        names.append("encoder.onnx")
+        if answers.side is not None:
+            names.append(_write_vocabularies(directory, answers.side))
     manifest = {
         **(described or {}),
+        **facts,
         "format": FORMAT,
         "recipe": recipe,
         "recipe_type": recipe_type,
-        "items": len(item_ids),
-        "users": len(user_ids),
-        "dimension": item_matrix.shape[1],
-        "history_length": history_length,
-        "encoder_length": encoder_length,
+        "scores": scores,
+        "items": len(catalogue.item_ids),
+        "users": len(catalogue.user_ids),
+        "newest": catalogue.newest,
+        "history_length": catalogue.history_length,
         "files": {name: sha256_of(directory / name) for name in names},
     }
     (directory / MANIFEST).write_text(
         json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n", "utf-8"
     )
+
+
+def _catalogue(catalogue: Catalogue) -> dict[str, NDArray[Any]]:
+    kept = catalogue.histories.newest(catalogue.history_length)
+    return {
+        "popularity": _floats(catalogue.popularity),
+        "created": catalogue.created.astype(np.int64),
+        "interactions": catalogue.interactions.astype(np.int64),
+        "shown": catalogue.shown.astype(np.int64),
+        "history_items": kept.items.astype(np.int32),
+        "history_times": kept.times.astype(np.int64),
+        "history_offsets": kept.offsets.astype(np.int64),
+    }
+
+
+def _encoding(answers: Encoding, history_length: int) -> dict[str, NDArray[Any]]:
+    repeat = np.zeros(history_length) if answers.repeat is None else answers.repeat
+    arrays: dict[str, NDArray[Any]] = {"item_matrix": _floats(answers.item_matrix), "repeat": _floats(repeat)}
+    if answers.input_matrix is not None:
+        arrays["input_matrix"] = _floats(answers.input_matrix)
+    if answers.side is not None:
+        side = answers.side
+        arrays |= {"side_matrix": _floats(side.matrix), "feature_matrix": _floats(side.item_matrix)}
+        arrays |= _bags("user", side.user_bags) | _bags("item", side.item_bags)
+    return arrays
+
+
+def _bags(name: str, bags: Bags) -> dict[str, NDArray[Any]]:
+    return {
+        f"{name}_feature_offsets": bags.offsets.astype(np.int64),
+        f"{name}_feature_codes": bags.codes.astype(np.int32),
+        f"{name}_feature_weights": _floats(bags.weights),
+    }
+
+
+def _write_vocabularies(directory: Path, side: Side) -> str:
+    name = "vocabularies.json"
+    document = {"users": side.users.to_json(), "context": side.context.to_json(), "items": side.items.to_json()}
+    (directory / name).write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    return name
+
+
+def _floats(array: NDArray[Any]) -> NDArray[np.float32]:
+    return np.ascontiguousarray(array, np.float32)

@@ -38,6 +38,7 @@ def params(subject: Subject, code: Mapping[str, str]) -> dict[str, Any]:
             "recipe": recipe.name,
             "event_type": doc.get("eventType"),
             "event_value_threshold": float(threshold) if threshold not in (None, "") else None,
+            "columns": {},
         },
         "hyperparameters": hyperparameters,
         "featurization": featurization,

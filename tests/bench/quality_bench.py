@@ -17,8 +17,10 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines.recipes.catalogue import recipe_by_name
-from pipelines.recipes.contract import Evaluation, FitSettings, load
-from pipelines.recipes.preparing import EventFilter, TrainingData, prepare, read_inputs
+from pipelines.recipes.contract import FitSettings, load
+from pipelines.recipes.measuring import Evaluation, evaluate
+from pipelines.recipes.preparing import Wanted, prepare, read_inputs
+from pipelines.recipes.training_data import TrainingData
 
 SEEDS = (0, 1, 2)
 THREADS = 2
@@ -38,7 +40,7 @@ def movielens() -> TrainingData:
             schema = read_schema(movielens.SCHEMAS[kind], kind)
             streamed.write_empty(schema, Path(folder) / "streamed" / f"{kind.lower()}.parquet")
         snapshot.write_empty(Path(folder) / "users", "USERS")
-        return prepare(*read_inputs(Path(folder)), EventFilter())
+        return prepare(read_inputs(Path(folder)), Wanted(metadata=True, context=True))
 
 
 def measure(data: TrainingData, seed: int) -> tuple[Evaluation, float, float]:
@@ -47,7 +49,7 @@ def measure(data: TrainingData, seed: int) -> tuple[Evaluation, float, float]:
     assert recipe is not None
     code = load(recipe, FitSettings(recipe.algorithm_values({}), recipe.featurization_values({}), seed, THREADS))
     started = time.process_time()
-    found = code.evaluate(data)
+    found = evaluate(code, data)
     evaluated = time.process_time()
     code.fit(data, found.best_epoch)
     return found, evaluated - started, time.process_time() - evaluated

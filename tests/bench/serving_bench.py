@@ -15,11 +15,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.recipes import batches
 from pipelines.recipes.onnx_gru import gru_encoder
 from pipelines.serving.artefact import Artefact
+from pipelines.serving.parts import HISTORY_LENGTH, Catalogue, Encoding, Histories
 from pipelines.serving.recommender import Recommender
-from pipelines.serving.writing import Histories, write_artefact
+from pipelines.serving.writing import write_artefact
 
 DIMENSION = 149
 ROUNDS = 300
@@ -42,22 +42,27 @@ def artefact(directory: Path, items: int, length: int) -> Recommender:
         "projection.bias": normal(DIMENSION),
     }
     users = 100
-    write_artefact(
-        directory,
-        recipe="aws-user-personalization",
-        recipe_type="USER_PERSONALIZATION",
-        item_ids=[f"i{n}" for n in range(items)],
-        user_ids=[f"u{n}" for n in range(users)],
-        histories=Histories(
+    catalogue = Catalogue(
+        [f"i{n}" for n in range(items)],
+        [f"u{n}" for n in range(users)],
+        Histories(
             np.arange(users + 1) * length,
             random.integers(0, items, users * length).astype(np.int32),
             np.tile(np.arange(length), users),
         ),
-        item_matrix=normal(items, DIMENSION + 1),
-        popularity=normal(items),
-        encoder=gru_encoder(weights),
-        history_length=batches.HISTORY_LENGTH,
-        encoder_length=batches.HISTORY_LENGTH,
+        normal(items),
+        created=np.zeros(items, np.int64),
+        interactions=np.zeros(items, np.int64),
+        shown=np.zeros(items, np.int64),
+        newest=length,
+    )
+    write_artefact(
+        directory,
+        recipe="aws-user-personalization",
+        recipe_type="USER_PERSONALIZATION",
+        scores=True,
+        catalogue=catalogue,
+        answers=Encoding(normal(items, DIMENSION + 1), gru_encoder(weights), HISTORY_LENGTH),
     )
     return Recommender(Artefact.open(directory))
 
@@ -70,7 +75,7 @@ def cpu_ms(call: Callable[[], object]) -> float:
 
 def measure(recommender: Recommender) -> dict[str, float]:
     """Median CPU ms of each operation and of the floor, in interleaved rounds."""
-    matrix = np.array(recommender.artefact.item_matrix)
+    matrix = np.array(recommender.artefact.answers.item_matrix)
     state = np.ones(matrix.shape[1], np.float32)
     listed = [f"i{n}" for n in range(500)]
     calls: dict[str, Callable[[], object]] = {

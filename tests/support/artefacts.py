@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.serving.writing import Histories, write_artefact
+from pipelines.serving.parts import Catalogue, Encoding, Histories
+from pipelines.serving.writing import write_artefact
 
 
 def mean_encoder(dimension: int) -> bytes:
@@ -47,19 +48,25 @@ def make_artefact(
         random.integers(0, items, offsets[-1]).astype(np.int32),
         np.tile(1_600_000_000 + 60 * np.arange(events), users).astype(np.int64),
     )
+    matrix = random.normal(size=(items, dimension)).astype(np.float32)
+    catalogue = Catalogue(
+        [f"{item_prefix}{n}" for n in range(items)],
+        [f"{user_prefix}{n}" for n in range(users)],
+        histories,
+        np.log(1 + np.arange(items, 0, -1)).astype(np.float32),
+        created=np.full(items, 1_600_000_000),
+        interactions=np.bincount(histories.items, minlength=items),
+        shown=np.zeros(items, np.int64),
+        newest=int(histories.times.max(initial=0)),
+        history_length=history_length,
+    )
     write_artefact(
         directory,
         recipe=recipe,
         recipe_type=recipe_type,
-        item_ids=[f"{item_prefix}{n}" for n in range(items)],
-        user_ids=[f"{user_prefix}{n}" for n in range(users)],
-        histories=histories,
-        item_matrix=random.normal(size=(items, dimension)).astype(np.float32),
-        popularity=np.log(1 + np.arange(items, 0, -1)).astype(np.float32),
-        repeat=-np.ones(history_length, np.float32),
-        encoder=mean_encoder(dimension),
-        history_length=history_length,
-        encoder_length=history_length,
+        scores=True,
+        catalogue=catalogue,
+        answers=Encoding(matrix, mean_encoder(dimension), history_length, -np.ones(history_length, np.float32)),
         described={"metrics": {"normalized_discounted_cumulative_gain_at_25": 0.1234}},
     )
     return directory

@@ -17,7 +17,8 @@ from pipelines.datasets.sequences import Sequences, make_sequences
 from pipelines.recipes.catalogue import Recipe, recipe_by_name
 from pipelines.recipes.contract import FitSettings, Model, RecipeCode, load
 from pipelines.recipes.hyperparameters import Hyperparameter, Value
-from pipelines.recipes.preparing import TrainingData
+from pipelines.recipes.measuring import evaluate
+from pipelines.recipes.training_data import TrainingData
 from pipelines.serving.artefact import Artefact
 from pipelines.serving.recommender import Recommender
 
@@ -28,7 +29,7 @@ SMALL = {"hidden_dimension": 32}
 def training_data(sequences: Sequences, items: int, prefix: str = "") -> TrainingData:
     """Sequences with made-up ids."""
     item_ids = [f"{prefix}i{n}" for n in range(items)]
-    return TrainingData(sequences, item_ids, [f"{prefix}u{n}" for n in range(sequences.users)], items)
+    return TrainingData.plain(sequences, item_ids, [f"{prefix}u{n}" for n in range(sequences.users)])
 
 
 def from_lists(*histories: list[int]) -> Sequences:
@@ -80,22 +81,22 @@ class RecipeContract:
     @pytest.fixture(scope="class")
     def fitted(self, tmp_path_factory: pytest.TempPathFactory) -> tuple[RecipeCode, Model, TrainingData, Recommender]:
         code, data = self.code(), drifting()
-        model = code.fit(data, 3)
+        model = code.fit(data, 3).model
         return code, model, data, self.served(code, model, data, tmp_path_factory.mktemp("recipe") / "artefact")
 
     def test_two_fits_give_the_same_bytes(self, tmp_path: Path) -> None:
         data = drifting(users=30)
         for name in ("a", "b"):
-            self.code().fit(data, 2).save(tmp_path / name)
+            self.code().fit(data, 2).model.save(tmp_path / name)
         assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
     def test_another_seed_gives_another_model(self, tmp_path: Path) -> None:
         data = drifting(users=30)
-        self.code().fit(data, 1).save(tmp_path / "a")
+        self.code().fit(data, 1).model.save(tmp_path / "a")
         settings = FitSettings(
             self.recipe.algorithm_values({"hidden_dimension": "32"}), self.recipe.featurization_values({}), 2, 1
         )
-        load(self.recipe, settings).fit(data, 1).save(tmp_path / "b")
+        load(self.recipe, settings).fit(data, 1).model.save(tmp_path / "b")
         assert contents(tmp_path / "a") != contents(tmp_path / "b")
 
     def test_a_saved_model_exports_the_same_artefact(
@@ -108,31 +109,33 @@ class RecipeContract:
         assert contents(tmp_path / "before") == contents(tmp_path / "after")
 
     def test_it_beats_popularity_by_its_floor(self) -> None:
-        found = self.code().evaluate(drifting(users=300))
+        found = evaluate(self.code(), drifting(users=300))
         assert found.metrics[NDCG] >= self.floor * found.baselines["popularity"][NDCG]
         assert found.metrics[NDCG] > found.baselines["repeat"][NDCG]
         assert set(found.metrics) == set(found.baselines["markov"])
 
     def test_evaluation_is_the_same_twice(self) -> None:
         data = drifting(users=40)
-        assert self.code().evaluate(data) == self.code().evaluate(data)
+        assert evaluate(self.code(), data) == evaluate(self.code(), data)
 
     def test_evaluation_names_an_epoch_of_its_curve(self) -> None:
-        found = self.code().evaluate(drifting(users=40))
+        found = evaluate(self.code(), drifting(users=40))
         assert found.best_epoch in [row["epoch"] for row in found.curve]
         assert found.test_users == 4
 
     def test_one_user_and_one_item(self, tmp_path: Path) -> None:
         data = training_data(from_lists([0]), 1)
         code = self.code()
-        assert set(code.evaluate(data).metrics.values()) == {0.0}
-        recommender = self.served(code, code.fit(data, 1), data, tmp_path / "artefact")
+        assert set(evaluate(code, data).metrics.values()) == {0.0}
+        recommender = self.served(code, code.fit(data, 1).model, data, tmp_path / "artefact")
         assert recommender.recommend("u0", [], 25) == [("i0", 1.0)]
 
     def test_one_user_with_one_item_over_and_over(self, tmp_path: Path) -> None:
         data = training_data(from_lists([0] * 50), 1)
         code = self.code()
-        recommender = self.served(code, code.fit(data, code.evaluate(data).best_epoch), data, tmp_path / "artefact")
+        recommender = self.served(
+            code, code.fit(data, evaluate(code, data).best_epoch).model, data, tmp_path / "artefact"
+        )
         assert recommender.recommend("u0", [], 25) == [("i0", 1.0)]
 
     def test_extreme_lengths_beside_each_other(self, tmp_path: Path) -> None:
@@ -140,7 +143,9 @@ class RecipeContract:
         histories = [random.integers(0, 9, length).tolist() for length in (1, 2, 3, 2, 1500, 33, 1, 64)]
         data = training_data(from_lists(*histories), 9)
         code = self.code(max_user_history_length_percentile=1.0)
-        recommender = self.served(code, code.fit(data, code.evaluate(data).best_epoch), data, tmp_path / "artefact")
+        recommender = self.served(
+            code, code.fit(data, evaluate(code, data).best_epoch).model, data, tmp_path / "artefact"
+        )
         for user in range(len(histories)):
             assert sum(scored.score or 0 for scored in recommender.recommend(f"u{user}", [], 25)) == pytest.approx(1)
 
@@ -149,13 +154,13 @@ class RecipeContract:
         sequences = Sequences(data.sequences.offsets, data.sequences.items, np.full(len(data.sequences.items), 7))
         flat = training_data(sequences, data.items)
         code = self.code()
-        assert self.served(code, code.fit(flat, 1), flat, tmp_path / "artefact").recommend("u0", [], 25)
+        assert self.served(code, code.fit(flat, 1).model, flat, tmp_path / "artefact").recommend("u0", [], 25)
 
     def test_unicode_ids_come_back(self, tmp_path: Path) -> None:
         sequences = from_lists(*[[0, 1, 2, 1]] * 5)
-        data = TrainingData(sequences, ["商品", "🎬 film", "é" * 128], [f"Ω{n}" for n in range(5)], 3)
+        data = TrainingData.plain(sequences, ["商品", "🎬 film", "é" * 128], [f"Ω{n}" for n in range(5)])
         code = self.code()
-        recommender = self.served(code, code.fit(data, 1), data, tmp_path / "artefact")
+        recommender = self.served(code, code.fit(data, 1).model, data, tmp_path / "artefact")
         assert {scored.item_id for scored in recommender.recommend("Ω3", [], 25)} == set(data.item_ids)
 
     def test_an_unknown_user_gets_what_is_popular(
@@ -192,7 +197,7 @@ class RecipeContract:
         random = np.random.default_rng(draw)
         drawn = {p.name: _draw(p, random) for p in self.recipe.hyperparameters}
         data, code = drifting(users=25, each=8), self.code(**drawn)
-        recommender = self.served(code, code.fit(data, 1), data, tmp_path / "artefact")
+        recommender = self.served(code, code.fit(data, 1).model, data, tmp_path / "artefact")
         assert len(recommender.recommend("u0", [], 25)) == 25
 
     def test_update_takes_in_new_items_and_users(

@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from pipelines import code_digest, stages, stages_definition
 from pipelines.datasets import snapshot
-from pipelines.datasets.schema import ARRIVAL, smallest_schema
-from pipelines.datasets.streamed import write_empty
+from pipelines.datasets.schema import ARRIVAL, read_schema, smallest_schema
+from pipelines.datasets.streamed import write, write_empty
 from pipelines.serving.artefact import Artefact
 from pipelines.serving.recommender import Recommender
 
@@ -33,6 +32,21 @@ def params(**solution: Any) -> dict[str, Any]:
     # Two threads that wait for each other on a busy machine take far longer than one.
     document["training"]["threads"] = 1
     return document
+
+
+SCHEMA = {
+    **smallest_schema("INTERACTIONS").avro,
+    "fields": [
+        *smallest_schema("INTERACTIONS").avro["fields"],
+        {"name": "EVENT_TYPE", "type": "string"},
+        {"name": "EVENT_VALUE", "type": ["null", "float"]},
+    ],
+}
+
+
+def put(events: pa.Table) -> None:
+    """Freeze streamed events in the worktree."""
+    write(iter([events]), EVENTS, read_schema(SCHEMA, "INTERACTIONS"))
 
 
 def streamed(users: int = 120, each: int = 30) -> pa.Table:
@@ -59,7 +73,7 @@ def worktree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for kind in stages.DATASET_TYPES:
         snapshot.write_empty(stages.INPUTS / kind.lower(), kind)
         write_empty(smallest_schema(kind), stages.INPUTS / "streamed" / f"{kind.lower()}.parquet")
-    pq.write_table(streamed(), EVENTS)
+    put(streamed())
     return tmp_path
 
 
@@ -91,7 +105,7 @@ def test_a_version_is_made_and_answers(worktree: Path) -> None:
 
 
 def test_the_same_inputs_and_parameters_give_the_same_bytes(worktree: Path) -> None:
-    pq.write_table(streamed(40, 30), EVENTS)
+    put(streamed(40, 30))
     make_version(params())
     first = files(Path("data"))
     make_version(params())
@@ -104,7 +118,7 @@ def test_outputs_are_new_files_never_written_in_place(worktree: Path) -> None:
     cached = worktree / "cached"
     os.link(summary, cached)
     before = cached.read_bytes()
-    pq.write_table(streamed(60, 30), EVENTS)
+    put(streamed(60, 30))
     stages.prepare(params())
     assert cached.read_bytes() == before != summary.read_bytes()
 

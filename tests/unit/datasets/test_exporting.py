@@ -81,7 +81,9 @@ class Shop:
         spool, folder = self.work / "spool.parquet", self.work / mode
         with self.conn.begin():
             cutoff = streamed.newest(self.conn, self.dataset) if mode != "BULK" else 0
-            streamed.write(streamed.tables(self.conn, self.dataset, self.schema, cutoff, anonymous=True), spool)
+            streamed.write(
+                streamed.tables(self.conn, self.dataset, self.schema, cutoff, anonymous=True), spool, self.schema
+            )
         [file] = exporting.Files(folder, "out").write(snapshot, spool, mode)
         return file.read_text().splitlines()
 

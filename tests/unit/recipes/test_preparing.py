@@ -8,22 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from pipelines.datasets.schema import ARRIVAL
+from pipelines.datasets.schema import ARRIVAL, read_schema, smallest_schema
 from pipelines.datasets.snapshot import write_empty
-from pipelines.recipes.preparing import (
-    EventFilter,
-    NotEnoughData,
-    TrainingData,
-    prepare,
-    read_inputs,
-    read_prepared,
-    write_prepared,
-)
+from pipelines.datasets.streamed import write
+from pipelines.datasets.streamed import write_empty as write_no_rows
+from pipelines.recipes import preparing
+from pipelines.recipes.preparing import EventFilter, Inputs, NotEnoughData, Wanted, read_inputs
+from pipelines.recipes.training_data import TrainingData, read_prepared, write_prepared
 
 ALL = EventFilter()
+SCHEMAS = {kind: smallest_schema(kind) for kind in ("INTERACTIONS", "ITEMS", "USERS")}
+
+
+def prepare(interactions: pa.Table, items: set[str], wanted: EventFilter) -> TrainingData:
+    """From interactions and the ids of the Items dataset, as a recipe without metadata wants them."""
+    described = pa.table({"ITEM_ID": pa.array(sorted(items), pa.string())})
+    nobody = pa.table({"USER_ID": pa.array([], pa.string())})
+    return preparing.prepare(Inputs(interactions, described, nobody, SCHEMAS), Wanted(wanted))
 
 
 def rows(imported: list[Any], streamed: Sequence[Any] = ()) -> pa.Table:
@@ -114,20 +117,23 @@ def test_the_catalogue_counts_items_of_both_datasets_once() -> None:
 
 
 def test_the_frozen_inputs_are_read_as_one(tmp_path: Path) -> None:
-    for kind in ("INTERACTIONS", "ITEMS"):
+    for kind in ("INTERACTIONS", "ITEMS", "USERS"):
         write_empty(tmp_path / kind.lower(), kind)  # type: ignore[arg-type]
-    (tmp_path / "streamed").mkdir()
+    put, smallest = tmp_path / "streamed", smallest_schema("INTERACTIONS").avro
+    avro = {**smallest, "fields": [*smallest["fields"], {"name": "EVENT_TYPE", "type": "string"}]}
     events = rows([], [("u", "i", 1, "watch", None), ("u", "i", 1, "watch", None)])
     plain = events.set_column(0, "USER_ID", events["USER_ID"].cast(pa.string()))
     plain = plain.set_column(1, "ITEM_ID", events["ITEM_ID"].cast(pa.string())).drop_columns("EVENT_VALUE")
-    pq.write_table(plain, tmp_path / "streamed" / "interactions.parquet")
+    write(iter([plain]), put / "interactions.parquet", read_schema(avro, "INTERACTIONS"))
     items = pa.table({"ITEM_ID": ["put", "put"], ARRIVAL: pa.array([1, 2], pa.int64())})
-    pq.write_table(items, tmp_path / "streamed" / "items.parquet")
-    interactions, known = read_inputs(tmp_path)
-    assert interactions.to_pylist() == [
+    write(iter([items]), put / "items.parquet", smallest_schema("ITEMS"))
+    write_no_rows(smallest_schema("USERS"), put / "users.parquet")
+    inputs = read_inputs(tmp_path)
+    assert inputs.interactions.to_pylist() == [
         {"USER_ID": "u", "ITEM_ID": "i", "TIMESTAMP": 1, "EVENT_TYPE": "watch", ARRIVAL: 1}
     ]
-    assert known == {"put"}
+    assert inputs.items["ITEM_ID"].to_pylist() == ["put"]
+    assert inputs.schemas["INTERACTIONS"].names == ("USER_ID", "ITEM_ID", "TIMESTAMP", "EVENT_TYPE")
 
 
 def test_rows_without_event_type_train_when_no_type_is_asked_for() -> None:

@@ -10,6 +10,7 @@ import pytest
 from pipelines.recipes import batches
 from pipelines.recipes.catalogue import recipe_by_name
 from pipelines.recipes.contract import FitSettings, load
+from pipelines.recipes.measuring import evaluate
 from pipelines.recipes.sequence import SequenceModel, SequenceRecipe
 from pipelines.serving.artefact import Artefact
 from pipelines.serving.recommender import Recommender
@@ -35,9 +36,9 @@ def test_both_arns_train_the_same_weights_and_differ_in_their_reader(tmp_path: P
     artefacts = []
     for name in ("aws-user-personalization", "aws-personalized-ranking"):
         code = recipe(name)
-        code.export(code.fit(data, 1), data, tmp_path / name, {})
+        code.export(code.fit(data, 1).model, data, tmp_path / name, {})
         artefacts.append(Artefact.open(tmp_path / name))
-    assert np.array_equal(artefacts[0].item_matrix, artefacts[1].item_matrix)
+    assert np.array_equal(artefacts[0].answers.item_matrix, artefacts[1].answers.item_matrix)
     assert [a.recipe_type for a in artefacts] == ["USER_PERSONALIZATION", "PERSONALIZED_RANKING"]
 
 
@@ -140,6 +141,6 @@ def test_people_who_return_to_items_are_offered_them_again() -> None:
     random = np.random.default_rng(5)
     own = [random.choice(80, 4, replace=False) for _ in range(300)]
     data = training_data(from_lists(*[random.choice(items, 24).tolist() for items in own]), 80)
-    found = recipe().evaluate(data)
+    found = evaluate(recipe(), data)
     assert found.metrics[NDCG] > 0.9 * found.baselines["repeat"][NDCG]
     assert found.metrics[NDCG] > 3 * found.baselines["popularity"][NDCG]

@@ -10,7 +10,7 @@ import pytest
 
 from pipelines.serving.artefact import Artefact, ArtefactError
 from pipelines.serving.ids import read_ids, write_ids
-from pipelines.serving.writing import Histories
+from pipelines.serving.parts import Histories
 from tests.support.artefacts import make_artefact
 
 
@@ -72,7 +72,7 @@ def test_an_artefact_without_users_opens(tmp_path: Path) -> None:
 
 
 def test_the_matrix_is_mapped_not_loaded(tmp_path: Path) -> None:
-    matrix = Artefact.open(make_artefact(tmp_path / "a")).item_matrix
+    matrix = Artefact.open(make_artefact(tmp_path / "a")).answers.item_matrix
     assert isinstance(matrix.base, np.memmap)
     assert type(matrix) is np.ndarray  # every index into an np.memmap runs Python code
 

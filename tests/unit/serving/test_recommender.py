@@ -52,7 +52,7 @@ def test_scores_fall_and_have_seven_decimals(wide: Recommender) -> None:
 def test_a_score_is_the_softmax_of_the_inner_product_plus_the_repeat_term(recommender: Recommender) -> None:
     artefact = recommender.artefact
     codes, _ = artefact.history(artefact.users.code("u0"))
-    logits = artefact.item_matrix.astype(float) @ artefact.item_matrix[codes].mean(axis=0)
+    logits = artefact.answers.item_matrix.astype(float) @ artefact.answers.item_matrix[codes].mean(axis=0)
     logits[np.unique(codes)] -= 1.0
     expected = np.exp(logits) / np.exp(logits).sum()
     for scored in recommender.recommend("u0", [], 40):

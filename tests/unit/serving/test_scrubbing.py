@@ -54,7 +54,7 @@ def test_items_of_others_too_are_not_only_theirs(source: Path) -> None:
     others = Artefact.open(source)
     touched = {code for n in range(10) if n != 3 for code in others.history(n)[0].tolist()}
     assert not touched & set(others.items.codes(only_theirs(source, [GONE])))
-    assert len(only_theirs(source, everybody)) == len(np.unique(others.history_items))
+    assert len(only_theirs(source, everybody)) == len(np.unique(others.histories.items))
 
 
 def test_the_manifest_keeps_what_was_said_and_counts_the_editions(source: Path, tmp_path: Path) -> None:

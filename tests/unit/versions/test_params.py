@@ -32,6 +32,7 @@ def test_defaults_of_the_recipe_are_written_out() -> None:
         "recipe": "aws-user-personalization",
         "event_type": "old",
         "event_value_threshold": None,
+        "columns": {},
     }
     assert set(made["hyperparameters"]) == {"hidden_dimension", "bptt", "recency_mask"}
     assert set(made["featurization"]) == {"min_user_history_length_percentile", "max_user_history_length_percentile"}

@@ -18,6 +18,7 @@ from bento.deployments import Campaign
 from bento.histories import Histories
 from bento.served import Served
 from pipelines.aws.errors import InvalidInput, ResourceNotFound
+from pipelines.serving.asked import Asked
 
 if TYPE_CHECKING:
     from pipelines.serving.recommender import Recommender, Scored
@@ -57,7 +58,7 @@ class Recommendations:
         if user is None:
             raise InvalidInput("userId is required: the campaign's recipe is of type USER_PERSONALIZATION.")
         scored, version_id = await self._score(
-            campaign, loaded, user, lambda recommender, events: recommender.recommend(user, events, count)
+            campaign, loaded, user, lambda recommender, events: recommender.recommend(Asked(user, events), count)
         )
         recommendation_id = self._remember(campaign, version_id, user, scored, request_id, now)
         return {"itemList": _items(scored), "recommendationId": recommendation_id}
@@ -72,7 +73,7 @@ class Recommendations:
         _check_recipe(loaded, PERSONALIZED_RANKING, "GetRecommendations")
         user = call["userId"]
         scored, version_id = await self._score(
-            campaign, loaded, user, lambda recommender, events: recommender.rank(user, events, items)
+            campaign, loaded, user, lambda recommender, events: recommender.rank(Asked(user, events), items)
         )
         recommendation_id = self._remember(campaign, version_id, user, scored, request_id, now)
         return {"personalizedRanking": _items(scored), "recommendationId": recommendation_id}

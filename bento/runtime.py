@@ -136,12 +136,13 @@ def load(settings: Settings, version: Version, stop: Event) -> Recommender:
     """A version's reader, with every page touched that the first request needs; runs in a thread."""
     from pipelines.serving import local
     from pipelines.serving.artefact import Artefact
+    from pipelines.serving.asked import Asked
     from pipelines.serving.recommender import Recommender
 
     recommender = Recommender(
         Artefact.open(local.fetch(settings, version.solution_id, version.id, version.edition, stop))
     )
-    recommender.recommend("", [], 25)
+    recommender.recommend(Asked(), 25)
     return recommender
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipelines.aws.errors import AwsError, InvalidInput, ResourceNotFound
+from pipelines.serving.asked import Asked
 from pipelines.serving.recommender import Recommender, Scored
 
 DEFAULT_RESULTS = 25
@@ -21,13 +22,13 @@ def answer(recommender: Recommender, operation: str, call: Mapping[str, Any]) ->
     if operation == "GetPersonalizedRanking":
         if not call["inputList"]:
             raise InvalidInput("inputList must hold at least one item id.")
-        return {"personalizedRanking": _items(recommender.rank(call["userId"], (), call["inputList"]))}
+        return {"personalizedRanking": _items(recommender.rank(Asked(call["userId"]), call["inputList"]))}
     if call.get("userId") is None:
         raise InvalidInput("userId is required: the version's recipe is of type USER_PERSONALIZATION.")
     count = call.get("numResults", 0) or DEFAULT_RESULTS
     if count > MOST_RESULTS:
         raise InvalidInput(f"numResults must be at most {MOST_RESULTS}, not {count}.")
-    return {"itemList": _items(recommender.recommend(call["userId"], (), int(count)))}
+    return {"itemList": _items(recommender.recommend(Asked(call["userId"]), int(count)))}
 
 
 def _check(recommender: Recommender, operation: str, call: Mapping[str, Any]) -> None:

@@ -14,11 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.serving.artefact import Artefact, LoadedEncoding
+from pipelines.serving.asked import Asked, Streamed
 
 DECIMALS = 7
-
-Streamed = Sequence[tuple[str, float]]
-"""(item id, epoch seconds) of a user's events since the version's cut-off, newest first."""
 
 
 class Scored(NamedTuple):
@@ -34,17 +32,16 @@ class Recommender:
     def __init__(self, artefact: Artefact) -> None:
         self.artefact = artefact
 
-    def recommend(self, user_key: str, streamed: Streamed, num_results: int) -> list[Scored]:
+    def recommend(self, asked: Asked, num_results: int) -> list[Scored]:
         """The `num_results` best items of the whole catalogue, best first.
 
-        `user_key` is a user id or an anonymous session's id; of an unknown one only `streamed` counts. Streamed items
-        that the model does not know are skipped; without any event the answer is what is popular.
+        Streamed items that the model does not know are skipped; without any event the answer is what is popular.
         """
-        logits = self.logits(user_key, streamed)
+        logits = self.logits(asked)
         best = top(logits, num_results)
         return list(map(Scored, self.artefact.items.ids(best.tolist()), published(softmax(logits, best))))
 
-    def rank(self, user_key: str, streamed: Streamed, input_list: Sequence[str]) -> list[Scored]:
+    def rank(self, asked: Asked, input_list: Sequence[str]) -> list[Scored]:
         """`input_list` by falling score, the scores summing to 1; unknown items follow in their order, without score.
 
         An item that is given twice is answered once.
@@ -52,15 +49,15 @@ class Recommender:
         wanted = dict(zip(input_list, self.artefact.items.codes(input_list), strict=True))
         known = [identifier for identifier, code in wanted.items() if code is not None]
         codes = np.array([code for code in wanted.values() if code is not None], np.int64)
-        logits = self.logits(user_key, streamed)[codes]
+        logits = self.logits(asked)[codes]
         order = np.argsort(-logits, kind="stable")
         ranked = list(map(Scored, [known[at] for at in order.tolist()], published(softmax(logits, order))))
         return ranked + [Scored(identifier, None) for identifier, code in wanted.items() if code is None]
 
-    def logits(self, user_key: str, streamed: Streamed) -> NDArray[np.float32]:
+    def logits(self, asked: Asked) -> NDArray[np.float32]:
         """w_u . w_i of every item, (items,) float32."""
         encoding = self.artefact.answers
-        codes, times = self.history(user_key, streamed)
+        codes, times = self.history(asked.user_key, asked.streamed)
         if not len(codes) or not isinstance(encoding, LoadedEncoding):
             return self.artefact.popularity
         read = slice(-encoding.encoder_length, None)

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from pipelines.recipes.onnx_gru import gru_encoder
 from pipelines.serving.artefact import Artefact
+from pipelines.serving.asked import Asked
 from pipelines.serving.parts import HISTORY_LENGTH, Catalogue, Encoding, Histories
 from pipelines.serving.recommender import Recommender
 from pipelines.serving.writing import write_artefact
@@ -80,12 +81,12 @@ def measure(recommender: Recommender) -> dict[str, float]:
     listed = [f"i{n}" for n in range(500)]
     calls: dict[str, Callable[[], object]] = {
         "floor (matrix @ state)": lambda: matrix @ state,
-        "recommend 25": lambda: recommender.recommend("u7", [("i3", 1e9)], 25),
-        "recommend 500": lambda: recommender.recommend("u7", [("i3", 1e9)], 500),
-        "rank 25": lambda: recommender.rank("u7", [], listed[:25]),
-        "rank 500": lambda: recommender.rank("u7", [], listed),
-        "session, 3 events": lambda: recommender.recommend("s", [("i3", 3e9), ("i2", 2e9), ("i1", 1e9)], 25),
-        "unknown user": lambda: recommender.recommend("nobody", [], 25),
+        "recommend 25": lambda: recommender.recommend(Asked("u7", [("i3", 1e9)]), 25),
+        "recommend 500": lambda: recommender.recommend(Asked("u7", [("i3", 1e9)]), 500),
+        "rank 25": lambda: recommender.rank(Asked("u7"), listed[:25]),
+        "rank 500": lambda: recommender.rank(Asked("u7"), listed),
+        "session, 3 events": lambda: recommender.recommend(Asked("s", [("i3", 3e9), ("i2", 2e9), ("i1", 1e9)]), 25),
+        "unknown user": lambda: recommender.recommend(Asked("nobody"), 25),
     }
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(ROUNDS):

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
+from pipelines.serving.asked import Asked
 from tests.runtime.conftest import module_shop
 from tests.support.runtime import Shop, client, event, get, until
 from tests.support.runtime_servers import BentoRuntime, bento_runtime
@@ -68,7 +69,7 @@ def test_an_event_is_seen_by_the_very_next_request_in_any_worker(runtime: BentoR
         answer = client("personalize-runtime", runtime.url).get_recommendations(
             campaignArn=campaign, userId="walker", numResults=10
         )
-        expected = version.recommender.recommend("walker", streamed, 10)
+        expected = version.recommender.recommend(Asked("walker", streamed), 10)
         assert [item["itemId"] for item in answer["itemList"]] == [scored.item_id for scored in expected]
 
 
@@ -137,7 +138,7 @@ def test_a_killed_worker_comes_back_with_its_campaigns(runtime: BentoRuntime, sh
     version = shop.add_version(items=60)
     campaign = shop.deploy(version, "again", workers=2)
     caller = client("personalize-runtime", runtime.url, retries=8)
-    expected = [scored.item_id for scored in version.recommender.recommend("u1", [], 5)]
+    expected = [scored.item_id for scored in version.recommender.recommend(Asked("u1"), 5)]
     killed = runtime.workers[0].pid
     psutil.Process(killed).kill()
     deadline = time.monotonic() + 120

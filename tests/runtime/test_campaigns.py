@@ -15,6 +15,7 @@ from bento.campaigns import Campaigns
 from bento.database import Database
 from bento.deployments import Version as ServedVersion
 from pipelines.platform.reset import truncate
+from pipelines.serving.asked import Asked
 from pipelines.settings import Settings
 from tests.runtime.test_errors import refusal
 from tests.support.runtime import Shop, Version, client, get, until
@@ -29,7 +30,7 @@ def ids(caller: Any, campaign: str, user: str = "u1") -> list[str]:
 
 
 def expected(version: Version, user: str = "u1") -> list[str]:
-    return [scored.item_id for scored in version.recommender.recommend(user, [], 10)]
+    return [scored.item_id for scored in version.recommender.recommend(Asked(user), 10)]
 
 
 def test_a_campaign_answers_from_the_moment_it_is_active(shop: Shop, recommendations: Any) -> None:

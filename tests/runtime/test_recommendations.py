@@ -13,6 +13,7 @@ import pytest
 
 from bento.database import Database
 from bento.histories import ALONE, TOGETHER, Events, Histories
+from pipelines.serving.asked import Asked
 from tests.runtime.conftest import Standing
 from tests.support.runtime import Shop, client, event, until
 from tests.support.runtime_servers import uvicorn_runtime
@@ -38,7 +39,7 @@ def test_an_answer_is_that_of_the_version(shop: Shop, recommendations: Any) -> N
     version = shop.add_version(items=60)
     campaign = shop.deploy(version, "same")
     answer = recommendations.get_recommendations(campaignArn=campaign, userId="u3", numResults=7)
-    expected = version.recommender.recommend("u3", [], 7)
+    expected = version.recommender.recommend(Asked("u3"), 7)
     assert list(zip(items_of(answer), scores_of(answer), strict=True)) == [tuple(scored) for scored in expected]
 
 
@@ -109,7 +110,7 @@ def test_an_event_moves_the_very_next_list(shop: Shop, recommendations: Any, eve
     sent = event("i42")
     events.put_events(trackingId=shop.tracking_id, userId="u1", sessionId="s", eventList=[sent])
     after = recommendations.get_recommendations(campaignArn=campaign, userId="u1")
-    expected = version.recommender.recommend("u1", [("i42", sent["sentAt"])], 25)
+    expected = version.recommender.recommend(Asked("u1", [("i42", sent["sentAt"])]), 25)
     assert items_of(after) == [scored.item_id for scored in expected] != items_of(before)
 
 
@@ -122,7 +123,7 @@ def test_streamed_events_count_newest_first_whatever_the_order_of_arrival(
         events.put_events(trackingId=shop.tracking_id, userId="u1", sessionId="s", eventList=[event(item, sent_at=at)])
     answer = recommendations.get_recommendations(campaignArn=campaign, userId="u1")
     newest = [("i4", 1_700_000_004.0), ("i3", 1_700_000_003.0), ("i2", 1_700_000_002.0)]
-    assert items_of(answer) == [scored.item_id for scored in version.recommender.recommend("u1", newest, 25)]
+    assert items_of(answer) == [scored.item_id for scored in version.recommender.recommend(Asked("u1", newest), 25)]
 
 
 def test_an_anonymous_session_is_asked_for_by_its_id(shop: Shop, recommendations: Any, events: Any) -> None:
@@ -131,7 +132,7 @@ def test_an_anonymous_session_is_asked_for_by_its_id(shop: Shop, recommendations
     sent = event("i50")
     events.put_events(trackingId=shop.tracking_id, sessionId="visitor-1", eventList=[sent])
     answer = recommendations.get_recommendations(campaignArn=campaign, userId="visitor-1")
-    expected = version.recommender.recommend("visitor-1", [("i50", sent["sentAt"])], 25)
+    expected = version.recommender.recommend(Asked("visitor-1", [("i50", sent["sentAt"])]), 25)
     assert items_of(answer) == [scored.item_id for scored in expected]
     stranger = recommendations.get_recommendations(campaignArn=campaign, userId="visitor-2")
     assert items_of(stranger) != items_of(answer)
@@ -152,7 +153,7 @@ def test_events_before_the_cut_off_are_the_versions_own(shop: Shop, recommendati
     version = shop.add_version(items=60, event_cutoff=cutoff)
     campaign = shop.deploy(version, "cutoff")
     answer = recommendations.get_recommendations(campaignArn=campaign, userId="u1")
-    expected = version.recommender.recommend("u1", [("i42", sent["sentAt"])], 25)
+    expected = version.recommender.recommend(Asked("u1", [("i42", sent["sentAt"])]), 25)
     assert items_of(answer) == [scored.item_id for scored in expected]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pipelines.serving.asked import Asked
 from tests.runtime.conftest import module_shop
 from tests.support.load import keep_asking, signed_request
 from tests.support.runtime import Shop, Version
@@ -83,7 +84,7 @@ def test_20_swaps_under_200_requests_in_flight(shop: Shop) -> None:
 
 
 def _list(version: Version, user: str) -> list[tuple[str, float | None]]:
-    return [tuple(scored) for scored in version.recommender.recommend(user, [], 10)]
+    return [tuple(scored) for scored in version.recommender.recommend(Asked(user), 10)]
 
 
 def _which(body: bytes, expected: list[list[Any]]) -> int:

@@ -20,6 +20,7 @@ from pipelines.recipes.hyperparameters import Hyperparameter, Value
 from pipelines.recipes.measuring import evaluate
 from pipelines.recipes.training_data import TrainingData
 from pipelines.serving.artefact import Artefact
+from pipelines.serving.asked import Asked
 from pipelines.serving.recommender import Recommender
 
 NDCG = "normalized_discounted_cumulative_gain_at_25"
@@ -128,7 +129,7 @@ class RecipeContract:
         code = self.code()
         assert set(evaluate(code, data).metrics.values()) == {0.0}
         recommender = self.served(code, code.fit(data, 1).model, data, tmp_path / "artefact")
-        assert recommender.recommend("u0", [], 25) == [("i0", 1.0)]
+        assert recommender.recommend(Asked("u0"), 25) == [("i0", 1.0)]
 
     def test_one_user_with_one_item_over_and_over(self, tmp_path: Path) -> None:
         data = training_data(from_lists([0] * 50), 1)
@@ -136,7 +137,7 @@ class RecipeContract:
         recommender = self.served(
             code, code.fit(data, evaluate(code, data).best_epoch).model, data, tmp_path / "artefact"
         )
-        assert recommender.recommend("u0", [], 25) == [("i0", 1.0)]
+        assert recommender.recommend(Asked("u0"), 25) == [("i0", 1.0)]
 
     def test_extreme_lengths_beside_each_other(self, tmp_path: Path) -> None:
         random = np.random.default_rng(0)
@@ -147,48 +148,48 @@ class RecipeContract:
             code, code.fit(data, evaluate(code, data).best_epoch).model, data, tmp_path / "artefact"
         )
         for user in range(len(histories)):
-            assert sum(scored.score or 0 for scored in recommender.recommend(f"u{user}", [], 25)) == pytest.approx(1)
+            assert sum(scored.score or 0 for scored in recommender.recommend(Asked(f"u{user}"), 25)) == pytest.approx(1)
 
     def test_all_events_at_one_time(self, tmp_path: Path) -> None:
         data = drifting(users=20)
         sequences = Sequences(data.sequences.offsets, data.sequences.items, np.full(len(data.sequences.items), 7))
         flat = training_data(sequences, data.items)
         code = self.code()
-        assert self.served(code, code.fit(flat, 1).model, flat, tmp_path / "artefact").recommend("u0", [], 25)
+        assert self.served(code, code.fit(flat, 1).model, flat, tmp_path / "artefact").recommend(Asked("u0"), 25)
 
     def test_unicode_ids_come_back(self, tmp_path: Path) -> None:
         sequences = from_lists(*[[0, 1, 2, 1]] * 5)
         data = TrainingData.plain(sequences, ["商品", "🎬 film", "é" * 128], [f"Ω{n}" for n in range(5)])
         code = self.code()
         recommender = self.served(code, code.fit(data, 1).model, data, tmp_path / "artefact")
-        assert {scored.item_id for scored in recommender.recommend("Ω3", [], 25)} == set(data.item_ids)
+        assert {scored.item_id for scored in recommender.recommend(Asked("Ω3"), 25)} == set(data.item_ids)
 
     def test_an_unknown_user_gets_what_is_popular(
         self, fitted: tuple[RecipeCode, Model, TrainingData, Recommender]
     ) -> None:
         _, _, data, recommender = fitted
         favourite = data.item_ids[int(np.argmax(recommender.artefact.popularity))]
-        assert recommender.recommend("nobody", [], 1)[0].item_id == favourite
+        assert recommender.recommend(Asked("nobody"), 1)[0].item_id == favourite
 
     def test_unknown_items_in_an_event_and_in_a_list_never_fail(
         self, fitted: tuple[RecipeCode, Model, TrainingData, Recommender]
     ) -> None:
         *_, recommender = fitted
-        assert recommender.recommend("u0", [("no-such", 1.0)], 5) == recommender.recommend("u0", [], 5)
-        assert recommender.rank("u0", [], ["no-such", "i1"])[1] == ("no-such", None)
+        assert recommender.recommend(Asked("u0", [("no-such", 1.0)]), 5) == recommender.recommend(Asked("u0"), 5)
+        assert recommender.rank(Asked("u0"), ["no-such", "i1"])[1] == ("no-such", None)
 
     def test_an_event_changes_the_recommendations(
         self, fitted: tuple[RecipeCode, Model, TrainingData, Recommender]
     ) -> None:
         *_, recommender = fitted
-        assert recommender.recommend("u0", [("i5", 1.7e9)], 25) != recommender.recommend("u0", [], 25)
+        assert recommender.recommend(Asked("u0", [("i5", 1.7e9)]), 25) != recommender.recommend(Asked("u0"), 25)
 
     def test_scores_over_the_catalogue_sum_to_1(
         self, fitted: tuple[RecipeCode, Model, TrainingData, Recommender]
     ) -> None:
         *_, recommender = fitted
         for user in ("u0", "u1", "nobody"):
-            scores = [scored.score or 0 for scored in recommender.recommend(user, [], 500)]
+            scores = [scored.score or 0 for scored in recommender.recommend(Asked(user), 500)]
             assert len(scores) == 100
             assert abs(sum(scores) - 1) <= len(scores) * 5e-8 + 1e-7
 
@@ -198,7 +199,7 @@ class RecipeContract:
         drawn = {p.name: _draw(p, random) for p in self.recipe.hyperparameters}
         data, code = drifting(users=25, each=8), self.code(**drawn)
         recommender = self.served(code, code.fit(data, 1).model, data, tmp_path / "artefact")
-        assert len(recommender.recommend("u0", [], 25)) == 25
+        assert len(recommender.recommend(Asked("u0"), 25)) == 25
 
     def test_update_takes_in_new_items_and_users(
         self, tmp_path: Path, fitted: tuple[RecipeCode, Model, TrainingData, Recommender]
@@ -209,10 +210,10 @@ class RecipeContract:
         offsets = np.append(data.sequences.offsets, len(items))
         new = training_data(Sequences(offsets, items, times), 101)
         after = self.served(code, code.update(model, data, new), new, tmp_path / "artefact")
-        assert "i100" in {scored.item_id for scored in after.recommend("u120", [], 500)}
+        assert "i100" in {scored.item_id for scored in after.recommend(Asked("u120"), 500)}
         # Known users keep the order of the items they had.
-        old = [scored.item_id for scored in before.recommend("u3", [], 500)]
-        assert [s.item_id for s in after.recommend("u3", [], 500) if s.item_id != "i100"] == old
+        old = [scored.item_id for scored in before.recommend(Asked("u3"), 500)]
+        assert [s.item_id for s in after.recommend(Asked("u3"), 500) if s.item_id != "i100"] == old
 
 
 def _draw(parameter: Hyperparameter, random: np.random.Generator) -> Value:

@@ -19,6 +19,7 @@ from pipelines.datasets import snapshot
 from pipelines.datasets.schema import ARRIVAL, read_schema, smallest_schema
 from pipelines.datasets.streamed import write, write_empty
 from pipelines.serving.artefact import Artefact
+from pipelines.serving.asked import Asked
 from pipelines.serving.recommender import Recommender
 
 ROOT = Path(__file__).parents[2]
@@ -89,7 +90,7 @@ def make_version(wanted: dict[str, Any]) -> None:
 def test_a_version_is_made_and_answers(worktree: Path) -> None:
     make_version(params())
     artefact = Artefact.open(stages.ARTEFACT)
-    answer = Recommender(artefact).recommend("u3", [], 10)
+    answer = Recommender(artefact).recommend(Asked("u3"), 10)
     # User 3 stays with items 30 to 39.
     assert sum(30 <= int(scored.item_id[1:]) < 40 for scored in answer) >= 8
     report = json.loads(stages.METRICS.read_text())

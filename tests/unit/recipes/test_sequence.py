@@ -13,6 +13,7 @@ from pipelines.recipes.contract import FitSettings, load
 from pipelines.recipes.measuring import evaluate
 from pipelines.recipes.sequence import SequenceModel, SequenceRecipe
 from pipelines.serving.artefact import Artefact
+from pipelines.serving.asked import Asked
 from pipelines.serving.recommender import Recommender
 from tests.support.recipe_contract import NDCG, RecipeContract, drifting, from_lists, training_data
 
@@ -57,7 +58,7 @@ def test_served_logits_equal_the_training_time_ones(length: int, tmp_path: Path)
     expected = next(iter(model.answer(data.sequences))).numpy()
     weights = {name: tensor.detach().numpy() for name, tensor in model.state_dict().items()}
     recipe().export(SequenceModel(weights, np.zeros(60, np.float32)), data, tmp_path / "artefact", {})
-    served = Recommender(Artefact.open(tmp_path / "artefact")).logits("u0", [])
+    served = Recommender(Artefact.open(tmp_path / "artefact")).logits(Asked("u0"))
     assert np.abs(served - expected).max() < 1e-4
 
 

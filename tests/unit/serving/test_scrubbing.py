@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pipelines.serving.artefact import Artefact
+from pipelines.serving.asked import Asked
 from pipelines.serving.recommender import Recommender
 from pipelines.serving.scrubbing import edition, only_theirs, scrub
 from tests.support.artefacts import make_artefact
@@ -33,8 +34,8 @@ def test_everybody_else_is_recommended_the_same_with_the_same_scores(source: Pat
     scrub(source, tmp_path / "target", users=[GONE], items=[], edition=1)
     before, after = (Recommender(Artefact.open(path)) for path in (source, tmp_path / "target"))
     for user in ("somebody-0", "somebody-9"):
-        assert after.recommend(user, [], 10) == before.recommend(user, [], 10)
-    assert after.recommend(GONE, [], 10) == after.recommend("unknown", [], 10)
+        assert after.recommend(Asked(user), 10) == before.recommend(Asked(user), 10)
+    assert after.recommend(Asked(GONE), 10) == after.recommend(Asked("unknown"), 10)
 
 
 def test_an_item_that_only_they_touched_goes_and_scores_still_sum_to_one(source: Path, tmp_path: Path) -> None:
@@ -42,10 +43,10 @@ def test_an_item_that_only_they_touched_goes_and_scores_still_sum_to_one(source:
     assert items, "the made-up histories should have one"
     scrub(source, tmp_path / "target", users=[GONE], items=items, edition=1)
     before, after = (Recommender(Artefact.open(path)) for path in (source, tmp_path / "target"))
-    answer = after.recommend("somebody-0", [], 40)
+    answer = after.recommend(Asked("somebody-0"), 40)
     assert len(answer) == 40 - len(items)
     assert sum(one.score or 0 for one in answer) == pytest.approx(1, abs=1e-5)
-    expected = [one.item_id for one in before.recommend("somebody-0", [], 40) if one.item_id not in items]
+    expected = [one.item_id for one in before.recommend(Asked("somebody-0"), 40) if one.item_id not in items]
     assert [one.item_id for one in answer] == expected
 
 

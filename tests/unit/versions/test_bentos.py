@@ -19,6 +19,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from pipelines.serving.artefact import Artefact
+from pipelines.serving.asked import Asked
 from pipelines.serving.local import model_directory
 from pipelines.serving.recommender import Recommender
 from pipelines.settings import TELEMETRY_OFF, Settings
@@ -124,7 +125,7 @@ def test_bentoml_serve_alone_answers_recommendations(home: Settings) -> None:
             client(port).get_recommendations(campaignArn=CAMPAIGN, userId="u3", numResults=501)
         with pytest.raises(client(port).exceptions.InvalidInputException, match="GetRecommendations only"):
             client(port).get_personalized_ranking(campaignArn=CAMPAIGN, userId="u3", inputList=["i1"])
-    expected = Recommender(Artefact.open(home.home / "one")).recommend("u3", (), 40)
+    expected = Recommender(Artefact.open(home.home / "one")).recommend(Asked("u3"), 40)
     assert [(item["itemId"], item["score"]) for item in answer["itemList"]] == expected
     assert abs(sum(item["score"] for item in answer["itemList"]) - 1) < 40 * 5e-8 + 1e-7
     assert answer["ResponseMetadata"]["RequestId"]

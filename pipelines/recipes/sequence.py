@@ -133,6 +133,7 @@ class SequenceRecipe:
             recipe=self.recipe.name,
             recipe_type=self.recipe.recipe_type,
             scores=self.recipe.scores,
+            explores=self.recipe.explores,
             catalogue=data.catalogue(model.popularity),
             answers=Encoding(
                 np.concatenate([weights["embedding.weight"], weights["bias"][:, None]], axis=1),

@@ -128,6 +128,11 @@ class Artefact:
         """Whether answers carry scores."""
         return bool(self.manifest["scores"])
 
+    @property
+    def explores(self) -> bool:
+        """Whether campaigns explore new items with it."""
+        return bool(self.manifest["explores"])
+
     def history(self, user_code: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Item codes and epoch seconds of one user's events at training time, oldest first."""
         start, end = self.histories.offsets[user_code], self.histories.offsets[user_code + 1]

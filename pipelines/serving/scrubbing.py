@@ -22,8 +22,8 @@ from pipelines.serving.writing import write_artefact
 EDITION = "edition"
 """Member of the manifest: how often the artefact was written anew, absent for never. Workers load the newest."""
 _WRITTEN = {
-    "format", "kind", "recipe", "recipe_type", "scores", "items", "users", "newest", "dimension", "history_length",
-    "encoder_length", "files",
+    "format", "kind", "recipe", "recipe_type", "scores", "explores", "items", "users", "newest", "dimension",
+    "history_length", "encoder_length", "files",
 }  # fmt: skip
 """Members of the manifest that `write_artefact` derives itself."""
 
@@ -71,6 +71,7 @@ def scrub(source: Path, target: Path, *, users: Collection[str], items: Collecti
         recipe=artefact.manifest["recipe"],
         recipe_type=artefact.recipe_type,
         scores=artefact.has_scores,
+        explores=artefact.explores,
         catalogue=Catalogue(
             artefact.items.ids(np.flatnonzero(kept_items).tolist()),
             artefact.users.ids(np.flatnonzero(kept).tolist()),

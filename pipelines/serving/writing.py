@@ -22,13 +22,14 @@ def write_artefact(
     recipe: str,
     recipe_type: str,
     scores: bool,
+    explores: bool,
     catalogue: Catalogue,
     answers: Encoding | Neighbours | None,
     described: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a new artefact into `directory`, which is made and must be empty.
 
-    `scores`: whether answers carry them. `answers` None: everybody gets what is popular. `described` joins the manifest
+    `scores`: whether answers carry them; `explores`: whether campaigns explore new items with it. `answers` None: everybody gets what is popular. `described` joins the manifest
     (metrics, hyperparameters, ...): JSON only, nothing that differs between two runs of the same training.
     """
     directory.mkdir(parents=True, exist_ok=True)
@@ -62,6 +63,7 @@ def write_artefact(
         "recipe": recipe,
         "recipe_type": recipe_type,
         "scores": scores,
+        "explores": explores,
         "items": len(catalogue.item_ids),
         "users": len(catalogue.user_ids),
         "newest": catalogue.newest,

@@ -62,6 +62,7 @@ def artefact(directory: Path, items: int, length: int) -> Recommender:
         recipe="aws-user-personalization",
         recipe_type="USER_PERSONALIZATION",
         scores=True,
+        explores=True,
         catalogue=catalogue,
         answers=Encoding(normal(items, DIMENSION + 1), gru_encoder(weights), HISTORY_LENGTH),
     )

@@ -65,6 +65,7 @@ def make_artefact(
         recipe=recipe,
         recipe_type=recipe_type,
         scores=True,
+        explores=recipe_type == "USER_PERSONALIZATION",
         catalogue=catalogue,
         answers=Encoding(matrix, mean_encoder(dimension), history_length, -np.ones(history_length, np.float32)),
         described={"metrics": {"normalized_discounted_cumulative_gain_at_25": 0.1234}},

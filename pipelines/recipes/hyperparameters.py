@@ -38,9 +38,15 @@ class Hyperparameter:
     values: tuple[str, ...] = ()
     """The allowed values of a categorical one."""
     tunable: bool = False
-    """Whether hyperparameter optimisation may search it."""
+    """Whether hyperparameter optimisation may search it: an algorithm hyperparameter with two finite ends or values."""
     group: Group = "algorithm"
     """`algorithm`: solutionConfig.algorithmHyperParameters; `featurization`: featureTransformationParameters."""
+
+    def __post_init__(self) -> None:
+        numeric = self.kind in ("integer", "continuous")
+        bounded = not numeric or math.isfinite(self.maximum - self.minimum)
+        if self.tunable and (not bounded or self.group != "algorithm"):
+            raise ValueError(f"{self.name}: what is tunable must be of group algorithm and have two finite ends")
 
     def parse(self, text: str) -> Value:
         """The value that `text` stands for; raises HyperparameterError."""

@@ -6,8 +6,9 @@ range, except those that algorithmHyperParameters fixes. Naming a range for a fi
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -45,9 +46,9 @@ class Search:
     def from_params(cls, recipe: Recipe, params: Mapping[str, Any]) -> Search:
         """What `to_params` wrote."""
         ranges = (
-            replace(parameter, **{key: tuple(end) if key == "values" else end for key, end in bounds.items()})
+            _narrowed(parameter, **params["ranges"][parameter.name])
             for parameter in recipe.hyperparameters
-            if (bounds := params["ranges"].get(parameter.name)) is not None
+            if parameter.name in params["ranges"]
         )
         return cls(params["trials"], tuple(ranges))
 
@@ -139,6 +140,12 @@ def _of_values(parameter: Hyperparameter, entry: Mapping[str, Any]) -> Hyperpara
 
 def _whole(parameter: Hyperparameter) -> Hyperparameter:
     return replace(parameter, values=("True", "False")) if parameter.kind == "boolean" else parameter
+
+
+def _narrowed(
+    parameter: Hyperparameter, minimum: float = -math.inf, maximum: float = math.inf, values: Sequence[str] = ()
+) -> Hyperparameter:
+    return replace(parameter, minimum=minimum, maximum=maximum, values=tuple(values))
 
 
 def _bounds(one: Hyperparameter) -> dict[str, Any]:

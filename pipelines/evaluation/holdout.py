@@ -34,6 +34,8 @@ class Holdout:
     """Codes of the test users, in `given`'s order."""
     context: NDArray[np.int32]
     """(test users, columns) the situation of each test user's first event that was held out."""
+    next_items: NDArray[np.int32]
+    """(test users,) the item of that event."""
 
 
 def split(sequences: Sequences, *, share: float = TEST_SHARE, seed: int = SEED) -> Holdout:
@@ -45,8 +47,21 @@ def split(sequences: Sequences, *, share: float = TEST_SHARE, seed: int = SEED) 
     trains = np.ones(sequences.users, bool)
     trains[test] = False
     tests = sequences.of_users(test)
-    held_out = np.maximum(1, (np.diff(tests.offsets) + 5) // 10)
-    relevant = [np.unique(tests.items[end - held : end]) for end, held in zip(tests.offsets[1:], held_out, strict=True)]
     train = np.flatnonzero(trains)
-    context = tests.context[tests.offsets[1:] - held_out] if len(tests.context) else np.zeros((len(test), 0), np.int32)
-    return Holdout(sequences.of_users(train), tests.without_newest(held_out), relevant, train, test, context)
+    newest = np.maximum(1, (np.diff(tests.offsets) + 5) // 10)
+    return hold_out(sequences.of_users(train), train, tests, test, newest)
+
+
+def hold_out(
+    train: Sequences,
+    train_users: NDArray[np.int64],
+    tests: Sequences,
+    test_users: NDArray[np.int64],
+    newest: NDArray[np.int64],
+) -> Holdout:
+    """Of each of the `tests` the `newest` events, at least one, are what the model is to find."""
+    ends = tests.offsets[1:]
+    first = ends - newest
+    relevant = [np.unique(tests.items[start:end]) for start, end in zip(first, ends, strict=True)]
+    context = tests.context[first] if len(tests.context) else np.zeros((tests.users, 0), np.int32)
+    return Holdout(train, tests.without_newest(newest), relevant, train_users, test_users, context, tests.items[first])

@@ -1,7 +1,7 @@
 """AWS's offline metrics, as spec/training.md section 7.2 defines them.
 
-All take the answers to the test users, `(users, 25) int64` item codes, best first, and what each user really did
-next. Values are rounded to 4 decimals, as AWS records them.
+All take the answers to the test users, `(users, 25) int64` item codes, best first, -1 after the last, and what each
+user really did next. Values are rounded to 4 decimals, as AWS records them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def offline_metrics(
     hits = hit_matrix(ranked, relevant)
     counts = np.array([len(np.unique(items)) for items in relevant], np.int64)
     metrics = {
-        "coverage": len(np.unique(ranked)) / catalogue_size if catalogue_size else 0.0,
+        "coverage": len(np.unique(ranked[ranked >= 0])) / catalogue_size if catalogue_size else 0.0,
         f"mean_reciprocal_rank_at_{LIST_LENGTH}": _mean(reciprocal_rank(hits)),
     }
     for k in (5, 10, 25):

@@ -55,3 +55,9 @@ def test_the_choice_depends_on_the_seed_alone() -> None:
 def test_relevant_items_are_distinct() -> None:
     data = Sequences(np.array([0, 30, 60]), np.tile([1, 2, 3], 20).astype(np.int32), np.arange(60))
     assert list(split(data).relevant[0]) == [1, 2, 3]
+
+
+def test_the_next_item_is_that_of_the_first_event_held_out() -> None:
+    holdout = split(sequences(*[30] * 10))
+    assert holdout.next_items.tolist() == [holdout.given.items[-1] + 1]
+    assert holdout.next_items[0] == holdout.relevant[0][0]

@@ -66,3 +66,8 @@ def test_without_test_users_every_metric_is_0() -> None:
 def test_values_have_four_decimals() -> None:
     values = offline_metrics(np.tile(ITEMS, (3, 1)), [np.array([3]), np.array([1]), np.array([5])], 26).values()
     assert all(value == round(value, 4) for value in values)
+
+
+def test_a_list_that_ends_early_covers_and_hits_what_it_has() -> None:
+    metrics = offline_metrics(np.array([[2, -1], [-1, -1]]), [np.array([2]), np.array([0])], 4)
+    assert (metrics["coverage"], metrics["mean_reciprocal_rank_at_25"]) == (0.25, 0.5)

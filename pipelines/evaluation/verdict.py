@@ -1,0 +1,79 @@
+"""What a person must be told of a version before they deploy it: sentences, from its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypedDict
+
+from pipelines.evaluation.reports import NOT_MEASURABLE, Report
+
+NDCG = "normalized_discounted_cumulative_gain_at_25"
+
+
+class Warned(TypedDict):
+    """One warning: `code` for labels and programs, `text` for people."""
+
+    code: str
+    text: str
+
+
+def warnings(report: Report, *, related_items: bool) -> list[Warned]:
+    """Of a report with the fields of `measuring.Measured` and, in `temporal`, the same of the split by time.
+
+    Popularity must be beaten on both splits. Repeat and Markov must be on the hold-out by recipes that answer a user
+    (of RELATED_ITEMS, which know the last item only, Markov), unless the lists are popularity's own: then that is
+    what the recipe is for. Scores are called wrong if their error is more than half of the mean score, and more than
+    twice what chance makes of right ones.
+    """
+    if not report["test_users"]:
+        text = "Nothing was measured: no user could be held out. The numbers are zeros."
+        return [{"code": "not-measured", "text": text}]
+    found = list(_losses("hold-out", report["metrics"], report["baselines"], _rivals(report, related_items)))
+    temporal = report["temporal"]
+    if NOT_MEASURABLE not in temporal:
+        found += _losses("split by time", temporal["metrics"], temporal["baselines"], ("popularity",))
+    calibration = report["calibration"]
+    if NOT_MEASURABLE not in calibration and calibration["ece"] > max(
+        calibration["mean_score"] / 2, 2 * calibration["by_chance"]
+    ):
+        text = (
+            f"Scores are not the probabilities they are meant to be: of the recommended items "
+            f"{calibration['hit_rate']:.2%} were the next one, their mean score is {calibration['mean_score']:.2%} "
+            f"(ECE {calibration['ece']:.4f}, {calibration['by_chance']:.4f} by chance). Use their order only."
+        )
+        found.append({"code": "miscalibrated", "text": text})
+    return found
+
+
+def _rivals(report: Report, related_items: bool) -> tuple[str, ...]:
+    if report["metrics"] == report["baselines"]["popularity"]:
+        return ()
+    return ("popularity", "markov") if related_items else ("popularity", "repeat", "markov")
+
+
+def _losses(
+    split: str, metrics: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]], rivals: tuple[str, ...]
+) -> list[Warned]:
+    found: list[Warned] = []
+    for name in rivals:
+        if metrics[NDCG] < baselines[name][NDCG]:
+            text = (
+                f"The model LOSES to {RULES[name]} on the {split}: NDCG@25 {metrics[NDCG]:.4f}, "
+                f"{name} {baselines[name][NDCG]:.4f}. {ADVICE[name]}"
+            )
+            where = "" if split == "hold-out" else "-in-time"
+            found.append({"code": f"loses-to-{name}{where}", "text": text})
+    return found
+
+
+RULES: Mapping[str, str] = {
+    "popularity": "popularity, the same list for everybody,",
+    "repeat": "repeating each user's last items",
+    "markov": "what most often follows the user's last item,",
+}
+ADVICE: Mapping[str, str] = {
+    "popularity": "Do not deploy it: aws-popularity-count would serve these users better. More interactions, other "
+    "hyperparameters or an eventType may help.",
+    "repeat": "These users come back to what they had; check that the events are those that you want more of.",
+    "markov": "A table of pairs knows more than the model; more interactions or tuning may help.",
+}

@@ -28,11 +28,14 @@ MOST_ROWS = 20_000
 
 _WRITE = """
 INSERT INTO openpersonalize.served
-       (served_at, recommendation_id, campaign_id, solution_version_id, user_id, items, request_id)
-SELECT to_timestamp(served_at), recommendation_id, campaign_id, solution_version_id, user_id, items, request_id
+       (served_at, recommendation_id, campaign_id, solution_version_id, user_id, items, request_id,
+        exploration_weight, propensities, shown_at)
+SELECT to_timestamp(served_at), recommendation_id, campaign_id, solution_version_id, user_id, items, request_id,
+       exploration_weight, propensities, shown_at
 FROM jsonb_to_recordset(%(rows)s::jsonb)
   AS r(served_at double precision, recommendation_id text, campaign_id text, solution_version_id text,
-       user_id text, items text[], request_id text)
+       user_id text, items text[], request_id text,
+       exploration_weight double precision, propensities real[], shown_at smallint[])
 ON CONFLICT DO NOTHING
 RETURNING 1
 """

@@ -18,13 +18,14 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, REAL
 
 SCHEMA = "openpersonalize"
 metadata = MetaData(schema=SCHEMA)
@@ -111,6 +112,9 @@ events = Table(
     Column("impression", ARRAY(Text)),
     Column("attribution_source", Text),
     Column("received_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    # The list that recommendation_id names, of events without `impression`; empty when there is no such list. Added
+    # afterwards (datasets/impressions.py), so that `impression` stays what was sent.
+    Column("implicit_impression", ARRAY(Text)),
     UniqueConstraint("group_id", "event_id", name="events_event_id"),
 )
 Index(
@@ -122,6 +126,13 @@ Index(
     postgresql_include=["item_id", "event_type"],
 )
 Index("events_cutoff", events.c.group_id, events.c.id)
+Index(
+    "events_unresolved",
+    events.c.id,
+    postgresql_where=events.c.recommendation_id.is_not(None)
+    & events.c.impression.is_(None)
+    & events.c.implicit_impression.is_(None),
+)
 
 # Streamed items, users and actions: every record that came, the newest of an id counts. `id` is the order of arrival,
 # by which a training records its cut-off and an import which records it is newer than.
@@ -165,13 +176,19 @@ Index("action_events_user", action_events.c.dataset_id, action_events.c.user_key
 served = Table(
     "served",
     metadata,
-    Column("served_at", DateTime(timezone=True), primary_key=True),
     Column("recommendation_id", Text, primary_key=True),
+    Column("served_at", DateTime(timezone=True), primary_key=True),
     Column("campaign_id", Text, nullable=False),
     Column("solution_version_id", Text, nullable=False),
     Column("user_id", Text),
     Column("items", ARRAY(Text), nullable=False),
     Column("request_id", Text),
+    # The campaign's explorationWeight; null when it does not explore.
+    Column("exploration_weight", Double),
+    # Of each item: how likely the list has it, and at which weights it would (bit k: exploration.levels(weight)[k]). Both
+    # are null when every item is in the list whatever the weight.
+    Column("propensities", ARRAY(REAL)),
+    Column("shown_at", ARRAY(SmallInteger)),
     postgresql_partition_by="RANGE (served_at)",
 )
 

@@ -78,13 +78,18 @@ class Progress:
         rate = self.done / seconds
         text = f"{self.what}: {self.done:,.0f}"
         if finished:
-            return f"{text} in {seconds:.1f} s ({rate:,.0f}/s)"
+            return f"{text} in {seconds:.1f} s ({self._pace(rate)})"
         if self.total:
             text += f" of {self.total:,.0f} ({100 * self.done / self.total:.0f} %)"
-        text += f", {rate:,.0f}/s"
+        text += f", {self._pace(rate)}"
         if self.total and rate:
             text += f", {max(self.total - self.done, 0) / rate:.0f} s left"
         return text
+
+    @staticmethod
+    def _pace(rate: float) -> str:
+        """What is slower than one a second says how long each takes."""
+        return f"{1 / rate:.0f} s each" if 0 < rate < 0.5 else f"{rate:,.0f}/s"
 
     def _open_bar(self) -> None:
         from rich.console import Console

@@ -37,6 +37,15 @@ def test_without_a_total_there_is_no_time_left(caplog: pytest.LogCaptureFixture)
     assert caplog.records[0].message == "bytes: 10, 5/s"
 
 
+def test_what_takes_long_says_how_long_each_takes() -> None:
+    clock = Clock()
+    with Progress("trials", 10, every=1000, clock=clock, terminal=False) as progress:
+        clock.now += 123
+        progress.advance(3)
+        assert progress.line() == "trials: 3 of 10 (30 %), 41 s each, 287 s left"
+        assert progress.line(finished=True) == "trials: 3 in 123.0 s (41 s each)"
+
+
 def test_a_failure_does_not_look_like_an_end(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO), pytest.raises(ValueError), Progress("rows", 10, terminal=False) as progress:
         progress.advance()

@@ -20,12 +20,20 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.serving.checking import (
+    ArtefactError,
+    check_histories,
+    check_neighbours,
+    check_rows,
+    check_side,
+)
 from pipelines.serving.encoder import Encoder
 from pipelines.serving.ids import IdTable, read_ids
 from pipelines.serving.parts import Histories, Neighbours, Side
@@ -33,10 +41,6 @@ from pipelines.serving.vocabulary import Bags, Vocabulary
 
 FORMAT = 2
 MANIFEST = "manifest.json"
-
-
-class ArtefactError(ValueError):
-    """A directory is not an artefact that this version can serve; the message says which file and why."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +66,24 @@ class LoadedEncoding:
             _side(directory) if "side_matrix.npy" in files else None,
         )
 
-    def warm(self) -> None:
-        """Touch what the first request would otherwise wait for; raises ArtefactError if shapes disagree."""
-        state = self.encoder(self.input_matrix[:1], np.zeros(1))
-        if state.shape != (self.item_matrix.shape[1],):
+    def check(self, items: int, users: int, history_length: int) -> None:
+        """Touch what the first requests would otherwise wait for; raises ArtefactError if parts do not fit together."""
+        check_rows("item_matrix", self.item_matrix, items, "items")
+        check_rows("input_matrix", self.input_matrix, items, "items")
+        check_rows("repeat", self.repeat, history_length, "events of a history")
+        dimension = self.item_matrix.shape[1]
+        try:
+            state = self.encoder(self.input_matrix[:1], np.zeros(1))
+        except Exception as failure:  # onnxruntime has a class for each code, and nothing above them
+            raise ArtefactError(f"encoder.onnx does not read the rows of input_matrix.npy: {failure}") from failure
+        if state.shape != (dimension,):
             raise ArtefactError(
                 f"encoder.onnx answers shape {state.shape}, item_matrix.npy is {self.item_matrix.shape}"
             )
+        if self.side is not None:
+            check_side(self.side, users, items, dimension)
+            self.side.matrix.max(initial=0)
+        self.input_matrix.max(initial=0)
         self.item_matrix @ state
 
 
@@ -114,6 +129,22 @@ class Artefact:
         return str(self.manifest["recipe_type"])
 
     @property
+    def is_personal(self) -> bool:
+        """Whether answers depend on the user."""
+        return isinstance(self.answers, LoadedEncoding)
+
+    @property
+    def side(self) -> Side | None:
+        """What it knows of users, situations and items beside interactions."""
+        return self.answers.side if isinstance(self.answers, LoadedEncoding) else None
+
+    @cached_property
+    def user_columns(self) -> tuple[str, ...]:
+        """Columns of the Users dataset that answers depend on."""
+        columns = () if self.side is None else self.side.users.columns
+        return tuple(column.name for column in columns if column.size)
+
+    @property
     def history_length(self) -> int:
         """How many of a user's newest events are looked at."""
         return int(self.manifest["history_length"])
@@ -139,16 +170,15 @@ class Artefact:
         return self.histories.items[start:end], self.histories.times[start:end]
 
     def check(self) -> None:
-        """Raise ArtefactError if its parts do not fit together."""
+        """Touch all of it, which is then in memory; raises ArtefactError if its parts do not fit together."""
+        items, users = len(self.items), len(self.users)
+        for name in ("popularity", "created", "interactions", "shown"):
+            check_rows(name, getattr(self, name), items, "items")
+        check_histories(self.histories, users, items)
         if isinstance(self.answers, LoadedEncoding):
-            self.answers.warm()
-        rows = {len(array) for array in (self.popularity, self.created, self.interactions, self.shown)}
-        if isinstance(self.answers, LoadedEncoding):
-            rows.add(len(self.answers.item_matrix))
+            self.answers.check(items, users, self.history_length)
         elif self.answers is not None:
-            rows.add(len(self.answers.items))
-        if rows != {len(self.items)}:
-            raise ArtefactError(f"{len(self.items)} item ids for arrays of {', '.join(map(str, sorted(rows)))} rows")
+            check_neighbours(self.answers, items)
 
 
 def _answers(directory: Path, manifest: Mapping[str, Any]) -> LoadedEncoding | Neighbours | None:

@@ -1,4 +1,8 @@
-"""From a user's history to scores: what GetRecommendations and GetPersonalizedRanking answer (spec/recipes.md 2).
+"""From a request to a list: what GetRecommendations and GetPersonalizedRanking answer (spec/recipes.md 2).
+
+Three kinds of answers. By an encoder: the user's vector is made from their history, and gains what is known of them and
+of the situation; an item's logit is its inner product with the item's vector. By neighbours: the items that go with an
+item, then what is popular. And what is popular, the same for everybody.
 
 A score is a probability: softmax over the whole catalogue, or over the known items of the caller's list. Logits are
 float32, as the model was trained; the normaliser is float64, so that the sum over all items is 1 to the last of the
@@ -15,12 +19,14 @@ from numpy.typing import NDArray
 
 from pipelines.serving.artefact import Artefact, LoadedEncoding
 from pipelines.serving.asked import Asked, Streamed
+from pipelines.serving.parts import Neighbours
 
 DECIMALS = 7
+_NO_CODES, _NO_WEIGHTS = np.zeros(0, np.int64), np.zeros(0, np.float32)
 
 
 class Scored(NamedTuple):
-    """One item of an answer; `score` is None for an item that the model does not know."""
+    """One item of an answer; `score` is None for an item that the model does not know, and of a model without scores."""
 
     item_id: str
     score: float | None
@@ -35,11 +41,13 @@ class Recommender:
     def recommend(self, asked: Asked, num_results: int) -> list[Scored]:
         """The `num_results` best items of the whole catalogue, best first.
 
-        Streamed items that the model does not know are skipped; without any event the answer is what is popular.
+        What the model does not know of events, context, user or item is skipped; if that leaves nothing, the answer is
+        what is popular.
         """
         logits = self.logits(asked)
         best = top(logits, num_results)
-        return list(map(Scored, self.artefact.items.ids(best.tolist()), published(softmax(logits, best))))
+        best = best[logits[best] > -np.inf]
+        return self._scored(self.artefact.items.ids(best.tolist()), logits, best)
 
     def rank(self, asked: Asked, input_list: Sequence[str]) -> list[Scored]:
         """`input_list` by falling score, the scores summing to 1; unknown items follow in their order, without score.
@@ -51,22 +59,93 @@ class Recommender:
         codes = np.array([code for code in wanted.values() if code is not None], np.int64)
         logits = self.logits(asked)[codes]
         order = np.argsort(-logits, kind="stable")
-        ranked = list(map(Scored, [known[at] for at in order.tolist()], published(softmax(logits, order))))
+        ranked = self._scored([known[at] for at in order.tolist()], logits, order)
         return ranked + [Scored(identifier, None) for identifier, code in wanted.items() if code is None]
 
     def logits(self, asked: Asked) -> NDArray[np.float32]:
-        """w_u . w_i of every item, (items,) float32."""
-        encoding = self.artefact.answers
-        codes, times = self.history(asked.user_key, asked.streamed)
-        if not len(codes) or not isinstance(encoding, LoadedEncoding):
-            return self.artefact.popularity
-        read = slice(-encoding.encoder_length, None)
-        logits: NDArray[np.float32] = encoding.item_matrix @ encoding.encoder(
-            encoding.input_matrix[codes[read]], times[read]
-        )
+        """(items,) float32, not to be written to; -inf of an item that is not to be answered."""
+        match self.artefact.answers:
+            case None:
+                return self.artefact.popularity
+            case Neighbours() as neighbours:
+                return self._around(neighbours, asked.item_id)
+            case encoding:
+                return self._personal(encoding, asked)
+
+    def _personal(self, encoding: LoadedEncoding, asked: Asked) -> NDArray[np.float32]:
+        return self.personal(encoding, *self.history(asked.user_key, asked.streamed), *self.side_values(asked))
+
+    def personal(
+        self,
+        encoding: LoadedEncoding,
+        codes: NDArray[np.int64],
+        times: NDArray[np.float64],
+        values: NDArray[np.int64],
+        weights: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """w_u . w_i of every item, of a `history` and `side_values`; popularity and the side without events."""
+        vector = self.user_vector(encoding, codes, times, values, weights)
+        if not len(codes):
+            return self.artefact.popularity if vector is None else self.artefact.popularity + encoding.item_matrix @ vector
+        logits: NDArray[np.float32] = encoding.item_matrix @ vector
         # Oldest first, and of repeated indices the last assignment stays: an item's newest event counts.
         logits[codes] = logits[codes] + encoding.repeat[len(codes) - 1 :: -1]
         return logits
+
+    def user_vector(
+        self,
+        encoding: LoadedEncoding,
+        codes: NDArray[np.int64],
+        times: NDArray[np.float64],
+        values: NDArray[np.int64],
+        weights: NDArray[np.float32],
+    ) -> NDArray[np.float32] | None:
+        """w_u, (dimension,): what the encoder makes of the history, and the side; None of whom nothing is known."""
+        side: NDArray[np.float32] | None = None
+        if encoding.side is not None and len(values):
+            side = weights @ encoding.side.matrix[values]
+        if not len(codes):
+            return side
+        read = slice(-encoding.encoder_length, None)
+        vector = encoding.encoder(encoding.input_matrix[codes[read]], times[read])
+        return vector if side is None else vector + side
+
+    def _around(self, neighbours: Neighbours, item_id: str | None) -> NDArray[np.float32]:
+        """The item's neighbours above all others, those by popularity; never the item itself."""
+        item = None if item_id is None else self.artefact.items.code(item_id)
+        if item is None:
+            return self.artefact.popularity
+        row = neighbours.items[item]
+        row = row[row >= 0]
+        popularity = self.artefact.popularity
+        logits: NDArray[np.float32] = popularity - popularity.max()
+        logits[row] = np.arange(len(row), 0, -1)
+        logits[item] = -np.inf
+        return logits
+
+    def side_values(self, asked: Asked) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Rows of `Side.matrix` and weights of what is known of the user and the situation.
+
+        A record that was streamed takes the place of what training knew of the user, as a whole.
+        """
+        side = self.artefact.side
+        if side is None:
+            return _NO_CODES, _NO_WEIGHTS
+        user = self.artefact.users.code(asked.user_key)
+        codes, weights = _NO_CODES, _NO_WEIGHTS
+        if asked.user_record is not None:
+            codes, weights = side.users.encode(asked.user_record)
+        elif user is not None:
+            known, weights = side.user_bags.row(user)
+            codes = known.astype(np.int64)
+        situation = side.context.situation(asked.context) + side.users.size
+        return np.concatenate((codes, situation)), np.concatenate((weights, np.ones(len(situation), np.float32)))
+
+    def _scored(self, ids: Sequence[str], logits: NDArray[np.float32], at: NDArray[np.int64]) -> list[Scored]:
+        """These items, which stand at `at` of all that share a probability of 1."""
+        if not self.artefact.has_scores:
+            return [Scored(identifier, None) for identifier in ids]
+        return list(map(Scored, ids, published(softmax(logits, at))))
 
     def history(self, user_key: str, streamed: Streamed) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Item codes and times of the newest `history_length` events, oldest first: imported, then streamed."""

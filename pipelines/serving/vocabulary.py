@@ -54,6 +54,12 @@ class Column:
         parts = re.findall(WORD, text.lower()) if self.kind == "text" else text.split(SEPARATOR)
         return list(dict.fromkeys(self.codes[part] for part in parts if part in self.codes))
 
+    def code(self, cell: object) -> int | None:
+        """The code of a cell that is one value, also if it holds a separator; None for what is unknown."""
+        if self.kind == "category":
+            return self.codes.get(str(cell))
+        return max(self.encode(cell), default=None)
+
     def label(self, code: int) -> str:
         """What a value is called where people read it."""
         if self.kind != "number":
@@ -69,7 +75,7 @@ class Vocabulary:
 
     columns: tuple[Column, ...] = ()
 
-    @property
+    @cached_property
     def size(self) -> int:
         return sum(column.size for column in self.columns)
 
@@ -89,8 +95,20 @@ class Vocabulary:
             cell = record.get(column.name)
             found = [] if cell is None else column.encode(cell)
             codes += [start + code for code in found]
-            weights += [len(found) ** -0.5] * len(found)
+            weights += [len(found) ** -0.5 for _ in found]
         return np.array(codes, np.int64), np.array(weights, np.float32)
+
+    def situation(self, cells: Mapping[str, object]) -> NDArray[np.int64]:
+        """Codes of a situation, columns by name, at most one of each; what is unknown is left out.
+
+        As the codes of `Sequences.context`, numbered through.
+        """
+        found = (
+            (start, column.code(cells[column.name]))
+            for column, start in zip(self.columns, self.starts, strict=True)
+            if cells.get(column.name) is not None
+        )
+        return np.array([start + code for start, code in found if code is not None], np.int64)
 
     def name(self, code: int) -> tuple[str, str]:
         """Column and label of a value."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from pipelines.serving.scrubbing import edition, only_theirs, scrub
 from tests.support.artefacts import make_artefact
 
 GONE = "somebody-3"
+KINDS = [{"kind": "encoder"}, {"kind": "encoder", "side": True}, {"kind": "neighbours"}, {"kind": "popular"}]
 
 
 @pytest.fixture
@@ -48,6 +50,48 @@ def test_an_item_that_only_they_touched_goes_and_scores_still_sum_to_one(source:
     assert sum(one.score or 0 for one in answer) == pytest.approx(1, abs=1e-5)
     expected = [one.item_id for one in before.recommend(Asked("somebody-0"), 40) if one.item_id not in items]
     assert [one.item_id for one in answer] == expected
+
+
+@pytest.fixture(params=KINDS, ids=["encoder", "side", "neighbours", "popular"])
+def any_kind(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return make_artefact(tmp_path / "source", users=10, items=40, events=4, user_prefix="somebody-", **request.param)
+
+
+def test_every_kind_goes_on_without_them(any_kind: Path, tmp_path: Path) -> None:
+    items = only_theirs(any_kind, [GONE])
+    scrub(any_kind, tmp_path / "target", users=[GONE], items=items, edition=1)
+    before, after = (Recommender(Artefact.open(path)) for path in (any_kind, tmp_path / "target"))
+    assert not any(GONE.encode() in file.read_bytes() for file in (tmp_path / "target").iterdir())
+    assert {name: before.artefact.manifest[name] for name in ("kind", "explores", "scores")} == {
+        name: after.artefact.manifest[name] for name in ("kind", "explores", "scores")
+    }
+    stays = [item for item in before.artefact.items.ids(range(40)) if item not in items]
+    for user in ("somebody-0", "somebody-2", "somebody-9", "unknown"):
+        for item in stays[:3]:
+            asked = Asked(user, item_id=item, context={"DEVICE": "tv"})
+            expected = [one.item_id for one in before.recommend(asked, 40) if one.item_id not in items]
+            assert [one.item_id for one in after.recommend(asked, 40)] == expected
+    asked = Asked(item_id=stays[0], context={"DEVICE": "tv"})
+    assert after.recommend(replace(asked, user_key=GONE), 10) == after.recommend(replace(asked, user_key="new"), 10)
+
+
+def test_what_was_known_of_them_goes_and_of_the_others_stays(tmp_path: Path) -> None:
+    source = make_artefact(tmp_path / "source", users=10, events=4, side=True)
+    items = only_theirs(source, ["u1", "u4"])
+    scrub(source, tmp_path / "target", users=["u1", "u4"], items=items, edition=1)
+    before, after = (Artefact.open(path) for path in (source, tmp_path / "target"))
+    assert before.side is not None and after.side is not None
+    assert (after.side.user_bags.rows, after.side.item_bags.rows) == (8, 40 - len(items))
+    for user in ("u0", "u2", "u9"):
+        old, new = before.users.code(user), after.users.code(user)
+        assert old is not None and new is not None
+        assert [part.tolist() for part in before.side.user_bags.row(old)] == [
+            part.tolist() for part in after.side.user_bags.row(new)
+        ]
+    stays = after.items.id(9)
+    old, new = before.items.code(stays), after.items.code(stays)
+    assert old is not None and new is not None
+    assert before.side.item_bags.row(old)[0].tolist() == after.side.item_bags.row(new)[0].tolist()
 
 
 def test_items_of_others_too_are_not_only_theirs(source: Path) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 from pipelines.recipes import catalogue
 from pipelines.recipes.hyperparameters import HyperparameterError
+from pipelines.recipes.ranges import read_search
+from pipelines.recipes.training_columns import ColumnError, training_columns
 from pipelines.versions.errors import VersionFailed
 from pipelines.versions.lookup import Subject
 
@@ -29,7 +31,9 @@ def params(subject: Subject, code: Mapping[str, str]) -> dict[str, Any]:
     try:
         hyperparameters = recipe.algorithm_values(config.get("algorithmHyperParameters") or {})
         featurization = recipe.featurization_values(config.get("featureTransformationParameters") or {})
-    except HyperparameterError as error:
+        hpo = _search(recipe, config) if doc.get("performHPO") else None
+        columns = training_columns(subject.solution.internal.get("columns", {}), config)
+    except (HyperparameterError, ColumnError) as error:
         raise VersionFailed(str(error)) from error
     threshold = config.get("eventValueThreshold")
     return {
@@ -38,9 +42,15 @@ def params(subject: Subject, code: Mapping[str, str]) -> dict[str, Any]:
             "recipe": recipe.name,
             "event_type": doc.get("eventType"),
             "event_value_threshold": float(threshold) if threshold not in (None, "") else None,
-            "columns": {},
+            "columns": columns,
         },
         "hyperparameters": hyperparameters,
         "featurization": featurization,
+        "hpo": hpo,
         "training": {"seed": SEED, "threads": THREADS},
     }
+
+
+def _search(recipe: catalogue.Recipe, config: Mapping[str, Any]) -> dict[str, Any]:
+    fixed = config.get("algorithmHyperParameters") or {}
+    return read_search(recipe, config.get("hpoConfig") or {}, fixed).to_params()

@@ -23,6 +23,7 @@ from pipelines.versions.lookup import DROPPED, Subject, subject, unfinished
 log = logging.getLogger(__name__)
 
 METRICS = "data/reports/metrics.json"
+HPO = "data/reports/hpo.json"
 ARTEFACT = "data/artefact"
 
 
@@ -39,19 +40,21 @@ def publish(settings: Settings, version_id: str) -> None:
                 log.info("an earlier attempt has already published version %s", version_id)
                 return
             found = start(conn, version_id)
-        reports = build(settings, found)
+        reports, tuned = build(settings, found), _tuned(settings, found)
         try:
             with database.begin() as conn:
-                _activate(conn, version_id, reports)
+                _activate(conn, version_id, reports, tuned)
         except VersionGone:
             _remove_if_deleted(settings, database, found)
             raise
         log.info("ACTIVE: %s, metrics %s", found.version.arn, reports["metrics"])
+        for warned in reports["warnings"]:
+            log.warning("%s: %s", found.version.arn, warned["text"])
     finally:
         database.dispose()
 
 
-def _activate(conn: Connection, version_id: str, reports: Mapping[str, Any]) -> None:
+def _activate(conn: Connection, version_id: str, reports: Mapping[str, Any], tuned: Mapping[str, Any]) -> None:
     found = unfinished(conn, version_id)
     hours = found.version.internal.get("training_seconds", 0.0) / 3600
     store.update(
@@ -59,15 +62,22 @@ def _activate(conn: Connection, version_id: str, reports: Mapping[str, Any]) -> 
         version_id,
         status=store.ACTIVE,
         failure_reason=None,
-        doc={"trainingHours": max(round(hours, 3), 0.001)},
+        doc={"trainingHours": max(round(hours, 3), 0.001), **tuned},
         internal={
             "tag": found.tag,
             "bento": found.bento,
             "metrics": reports["metrics"],
-            "baselines": reports["baselines"],
-            "best_epoch": reports.get("best_epoch"),
+            "report": reports,
         },
     )
+
+
+def _tuned(settings: Settings, found: Subject) -> dict[str, Any]:
+    """`tunedHPOParams` as DescribeSolutionVersion shows it, of a version that searched for its hyperparameters."""
+    if not found.version.doc.get("performHPO"):
+        return {}
+    best = json.loads(GroupRepository(settings, found.group_id).show(found.tag, HPO))["best"]
+    return {"tunedHPOParams": {"algorithmHyperParameters": {name: str(value) for name, value in best.items()}}}
 
 
 def _remove_if_deleted(settings: Settings, database: Engine, found: Subject) -> None:

@@ -53,14 +53,14 @@ class Numbers:
             "baselines": self.baselines(arn),
             "trainingSeconds": internal.get("training_seconds"),
             "trainingCpuSeconds": internal.get("training_cpu_seconds"),
-            "bestEpoch": internal.get("best_epoch"),
+            "bestEpoch": internal["report"]["best_epoch"],
             "tag": internal.get("tag"),
             "bento": internal.get("bento"),
         }
 
     def baselines(self, arn: str) -> dict[str, dict[str, float]]:
         """Popularity, repeat and Markov on the version's hold-out (AWS has no operation that shows them)."""
-        known: dict[str, dict[str, float]] = self._internal(arn)["baselines"]
+        known: dict[str, dict[str, float]] = self._internal(arn)["report"]["baselines"]
         return {name: known[name] for name in BASELINES}
 
     def write(self, path: Path, *, arns: Mapping[str, str], lists: Mapping[str, Any]) -> Path:

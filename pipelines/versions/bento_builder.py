@@ -77,8 +77,10 @@ def copy_sources(context: Path) -> None:
 
 def _description(spec: Mapping[str, Any], tag: str) -> str:
     metrics = "\n".join(f"| {name} | {value} |" for name, value in spec["metadata"]["metrics"].items())
+    warnings = "".join(f"**WARNING**: {warning}\n\n" for warning in spec["metadata"]["warnings"])
     return (
         f"# {spec['labels']['solution']}\n\n"
+        f"{warnings}"
         f"Solution version `{spec['metadata']['solution_version_arn']}`, recipe {spec['labels']['recipe']}.\n\n"
         f"    bentoml serve {tag}\n\n"
         f"answers /recommendations and /personalize-ranking on 127.0.0.1:3000.\n\n"

@@ -37,18 +37,21 @@ class Spec:
 
     @classmethod
     def of(cls, found: Subject, reports: Mapping[str, Any], artefact: Path) -> Spec:
-        """The Bento of a version, labelled so that a person finds it in `bentoml list`."""
+        """The Bento of a version, labelled so that a person finds it in `bentoml list`, and sees what is wrong with it."""
+        warnings = reports["warnings"]
         recipe = str(found.version.doc.get("recipeArn") or found.solution.doc["recipeArn"]).rpartition("/")[2]
         return cls(
             solution_id=found.solution.id,
             version_id=found.version.id,
             artefact=str(artefact),
-            labels={"solution": found.solution.name, "recipe": recipe, "dataset_group": found.group_id},
+            labels={"solution": found.solution.name, "recipe": recipe, "dataset_group": found.group_id}
+            | ({"warning": warnings[0]["code"]} if warnings else {}),
             metadata={
                 "solution_version_arn": found.version.arn,
                 "tag": found.tag,
                 "metrics": dict(reports["metrics"]),
                 "baselines": dict(reports["baselines"]),
+                "warnings": [warned["text"] for warned in warnings],
             },
         )
 

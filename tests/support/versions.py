@@ -110,7 +110,9 @@ def tiny_stages(
 
     source = artefact or make_artefact(work / "made-artefact")
     reports = work / "made-metrics.json"
-    reports.write_text(json.dumps({"metrics": {"coverage": 0.5}, "baselines": {"popularity": {}}, "best_epoch": 3}))
+    warnings = [{"code": "loses-to-popularity", "text": "The model LOSES to popularity."}]
+    made = {"metrics": {"coverage": 0.5}, "baselines": {"popularity": {}}, "best_epoch": 3, "warnings": warnings}
+    reports.write_text(json.dumps(made))
     text = TINY.format(prepare=json.dumps(prepare), reports=reports, artefact=source)
     monkeypatch.setattr("pipelines.stages_definition.group_dvc_yaml", lambda: text)
 

@@ -41,6 +41,7 @@ def spec(artefact: Path, version: str) -> bentos.Spec:
             "tag": f"sv/00000000000000aa/{version}",
             "metrics": {"coverage": 0.5},
             "baselines": {},
+            "warnings": ["The model LOSES to popularity."],
         },
     )
 
@@ -157,6 +158,8 @@ def test_the_bento_is_small_and_the_model_shares_the_artefacts_bytes(home: Setti
     assert "solution: taste" in text
     assert ARN in (model / "model.yaml").read_text()
     assert "coverage: 0.5" in (model / "model.yaml").read_text()
+    assert "LOSES to popularity" in (model / "model.yaml").read_text()
+    assert "**WARNING**: The model LOSES to popularity." in (bento / "README.md").read_text()
 
 
 def test_no_file_of_the_store_is_a_pickle(home: Settings) -> None:

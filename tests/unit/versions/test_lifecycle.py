@@ -40,7 +40,11 @@ def add_event(conn: Connection, group_id: str, number: int) -> int:
 
 
 def test_a_version_from_claim_to_a_campaign_that_follows(
-    conn: Connection, imported: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    conn: Connection,
+    imported: World,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     settings, repository = imported.settings, imported.repository
     tiny_stages(monkeypatch, tmp_path)
@@ -76,8 +80,13 @@ def test_a_version_from_claim_to_a_campaign_that_follows(
     assert active.status == store.ACTIVE
     assert active.doc["trainingHours"] > 0
     assert active.internal["metrics"] == {"coverage": 0.5}
+    assert active.internal["report"]["best_epoch"] == 3
+    # What is wrong with it is said where people look.
+    assert f"{version.arn}: The model LOSES to popularity." in [record.getMessage() for record in caplog.records]
     assert active.internal["bento"] == f"solution-{imported.solution.id}:{version.id}"
-    Artefact.open(model_directory(settings, imported.solution.id, version.id))
+    model = model_directory(settings, imported.solution.id, version.id)
+    assert "warning: loses-to-popularity" in (model / "model.yaml").read_text()
+    Artefact.open(model)
 
     # Killed after it was done and before Airflow knew: the next attempt lets the run go on.
     publish(settings, version.id)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, select
 
+from pipelines.datasets.impressions import resolve
 from pipelines.registry import store
 from pipelines.registry.database import drop_served_partitions, ensure_served_partitions
 from pipelines.registry.tables import outbox, resources, workers
@@ -28,7 +29,11 @@ def prune_rows(conn: Connection, now: datetime) -> None:
 
 
 def turn_partitions(conn: Connection, now: datetime) -> None:
-    """Partitions of `served` for the coming hours are there, those of the day before are gone."""
+    """Partitions of `served` for the coming hours are there, those of the day before are gone.
+
+    Events have their lists before those go.
+    """
+    resolve(conn, now)
     with conn.begin():
         made = ensure_served_partitions(conn, now)
     with conn.begin():

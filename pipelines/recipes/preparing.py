@@ -52,6 +52,8 @@ class Inputs:
     items: pa.Table
     users: pa.Table
     schemas: Mapping[DatasetType, Schema]
+    shown: pa.Table
+    """ITEM_ID and SHOWN: impressions that events refer to rather than bring (datasets/impressions.py)."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def prepare(inputs: Inputs, wanted: Wanted) -> TrainingData:
         of_users,
         vocabulary,
         created(inputs.items, items, sequences),
-        shown(interactions, items),
+        shown(interactions, items) + shown_implicitly(inputs.shown, items),
     )
 
 
@@ -140,6 +142,18 @@ def shown(interactions: pa.Table, ids: Sequence[str]) -> NDArray[np.int64]:
     others = impressions.filter(pc.not_equal(impressions, took))
     codes = pc.index_in(others, value_set=pa.array(ids, pa.string())).drop_null()
     np.add.at(counts, codes.to_numpy(zero_copy_only=False), 1)
+    return counts
+
+
+def shown_implicitly(counted: pa.Table, ids: Sequence[str]) -> NDArray[np.int64]:
+    """(items,) the same of the lists that events refer to: SHOWN of `counted`."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    counts = np.zeros(len(ids), np.int64)
+    codes = pc.index_in(counted["ITEM_ID"], value_set=pa.array(ids, pa.string()))
+    known = codes.is_valid()
+    counts[codes.filter(known).to_numpy()] = counted["SHOWN"].filter(known).to_numpy()
     return counts
 
 
@@ -209,10 +223,13 @@ def _codes(column: pa.ChunkedArray) -> NDArray[np.int32]:
 
 def read_inputs(inputs: Path) -> Inputs:
     """The rows that count of the three datasets, from `data/inputs`."""
+    from pipelines.datasets import impressions
+
     interactions, of_interactions = _joined(inputs, "INTERACTIONS", ("RECOMMENDATION_ID", "EVENT_ATTRIBUTION_SOURCE"))
     items, of_items = _joined(inputs, "ITEMS")
     users, of_users = _joined(inputs, "USERS")
-    return Inputs(interactions, items, users, {"INTERACTIONS": of_interactions, "ITEMS": of_items, "USERS": of_users})
+    schemas = {"INTERACTIONS": of_interactions, "ITEMS": of_items, "USERS": of_users}
+    return Inputs(interactions, items, users, schemas, impressions.read(inputs / "streamed" / "shown.parquet"))
 
 
 def _joined(inputs: Path, kind: DatasetType, unused: Sequence[str] = ()) -> tuple[pa.Table, Schema]:

@@ -68,8 +68,8 @@ class Exploration:
     @classmethod
     def from_config(cls, config: Mapping[str, str]) -> Exploration:
         """From campaignConfig.itemExplorationConfig, whose values are strings that the control plane has checked."""
-        given = {"explorationWeight": cls.weight, "explorationItemAgeCutOff": cls.age_cut_off_days, **config}
-        return cls(float(given["explorationWeight"]), float(given["explorationItemAgeCutOff"]))
+        members = {"weight": "explorationWeight", "age_cut_off_days": "explorationItemAgeCutOff"}
+        return cls(**{name: float(config[member]) for name, member in members.items() if member in config})
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ class _Lifting:
         pure: NDArray[np.int64],
         chance: NDArray[np.float64],
     ) -> _Lifting:
-        relevance = logits[codes].astype(np.float64)
+        relevance: NDArray[np.float64] = logits[codes].astype(np.float64)
         return cls(
             uncertainty(artefact.interactions[codes], artefact.shown[codes]),
             np.maximum(logits[pure[SLOTS - 1]] - relevance, 0.0),

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from pipelines.datasets.impressions import resolve
 from pipelines.registry import store
 from pipelines.registry.database import engine
 from pipelines.registry.tables import SCHEMA
@@ -33,6 +34,9 @@ def claim(settings: Settings, version_id: str) -> None:
                 inputs = _freeze(conn, found)
                 store.update(conn, version_id, internal=inputs)
                 log.info("inputs frozen: %s", inputs)
+        # In a transaction of its own: the one above holds new events back.
+        with database.connect() as conn:
+            resolve(conn)
     finally:
         database.dispose()
 

@@ -58,8 +58,8 @@ def lay_out(
 
 
 def _freeze_streamed(conn: Connection, group_id: str, frozen: Mapping[str, Any], directory: Path) -> None:
-    """One file a dataset type, empty when the group lacks the dataset."""
-    from pipelines.datasets import streamed
+    """One file a dataset type, empty when the group lacks the dataset, and how often items were shown."""
+    from pipelines.datasets import impressions, streamed
 
     datasets = {one.doc["datasetType"]: one for one in store.in_group(conn, group_id, "Dataset")}
     cutoffs = {"INTERACTIONS": frozen["event_cutoff"], **frozen["record_cutoffs"]}
@@ -70,6 +70,7 @@ def _freeze_streamed(conn: Connection, group_id: str, frozen: Mapping[str, Any],
             streamed.write_empty(schema, path)
         else:
             streamed.freeze(conn, dataset, schema, cutoffs.get(kind, 0), path)
+    impressions.freeze(conn, group_id, frozen["event_cutoff"], directory / "shown.parquet")
 
 
 def _schema(conn: Connection, dataset: Resource | None, kind: DatasetType) -> Schema:

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from pipelines.datasets import impressions
 from pipelines.datasets.schema import ARRIVAL, read_schema, smallest_schema
 from pipelines.datasets.snapshot import write_empty
 from pipelines.datasets.streamed import write
@@ -26,7 +27,8 @@ def prepare(interactions: pa.Table, items: set[str], wanted: EventFilter) -> Tra
     """From interactions and the ids of the Items dataset, as a recipe without metadata wants them."""
     described = pa.table({"ITEM_ID": pa.array(sorted(items), pa.string())})
     nobody = pa.table({"USER_ID": pa.array([], pa.string())})
-    return preparing.prepare(Inputs(interactions, described, nobody, SCHEMAS), Wanted(wanted))
+    unseen = impressions.read(Path("absent"))
+    return preparing.prepare(Inputs(interactions, described, nobody, SCHEMAS, unseen), Wanted(wanted))
 
 
 def rows(imported: list[Any], streamed: Sequence[Any] = ()) -> pa.Table:

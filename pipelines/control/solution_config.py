@@ -7,27 +7,39 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 
 from pipelines.aws.errors import InvalidInput
 from pipelines.aws.numbers import decimal_number
 from pipelines.control.context import Given
 from pipelines.control.recipes import require_recipe
 from pipelines.control.unavailable import refuse_unavailable
+from pipelines.datasets.schema import EVENT_TYPE, EVENT_VALUE
 from pipelines.recipes.catalogue import Recipe
 from pipelines.recipes.hyperparameters import HyperparameterError
+from pipelines.recipes.ranges import read_search
+from pipelines.recipes.training_columns import ColumnError, training_columns
 
 _RATE = re.compile(r"rate\((\d+) days?\)", re.ASCII)
 
 
-def check_solution(given: Given) -> Recipe:
-    """The recipe of a CreateSolution request; raises InvalidInput naming member and rule, ResourceNotFound."""
+Columns = Mapping[str, Sequence[str]]
+"""By dataset type the columns of the group's datasets."""
+
+
+def check_solution(given: Given, columns: Columns) -> Recipe:
+    """The recipe of a CreateSolution request; raises InvalidInput naming member and rule, ResourceNotFound.
+
+    What needs a dataset that the group does not have yet is checked when a version is trained.
+    """
     recipe = _recipe(given)
     if given.get("performIncrementalUpdate") and recipe.name != "aws-semantic-similarity":
         raise InvalidInput("performIncrementalUpdate: only aws-semantic-similarity can be updated incrementally.")
-    refuse_unavailable(
-        performHPO=given.get("performHPO"), performIncrementalUpdate=given.get("performIncrementalUpdate")
-    )
-    _check_config(given.get("solutionConfig", {}), recipe)
+    refuse_unavailable(performIncrementalUpdate=given.get("performIncrementalUpdate"))
+    config = given.get("solutionConfig", {})
+    _check_config(config, recipe)
+    _check_search(given.get("performHPO", False), config, recipe)
+    _check_columns(given.get("eventType"), config, columns)
     return recipe
 
 
@@ -48,13 +60,11 @@ def _check_config(config: Given, recipe: Recipe) -> None:
     if config.get("autoMLConfig"):
         raise InvalidInput("solutionConfig.autoMLConfig: needs performAutoML.")
     objective = config.get("optimizationObjective", {})
-    columns = config.get("trainingDataConfig", {})
     refuse_unavailable(
         "solutionConfig.",
         eventsConfig=config.get("eventsConfig", {}).get("eventParametersList"),
         optimizationObjective=objective and objective.get("objectiveSensitivity") != "OFF",
     )
-    refuse_unavailable("solutionConfig.trainingDataConfig.", **columns)
     _check_hyperparameters(config, recipe)
     if "eventValueThreshold" in config:
         check_number("solutionConfig.eventValueThreshold", config["eventValueThreshold"])
@@ -71,6 +81,30 @@ def _check_hyperparameters(config: Given, recipe: Recipe) -> None:
             read(config.get(member, {}))
         except HyperparameterError as refused:
             raise InvalidInput(f"solutionConfig.{member}: {refused}") from None
+
+
+def _check_search(wanted: bool, config: Given, recipe: Recipe) -> None:
+    """hpoConfig without performHPO is searched by nobody, and must be right all the same."""
+    if wanted and not any(parameter.tunable for parameter in recipe.hyperparameters):
+        raise InvalidInput(f"performHPO: {recipe.name} has no hyperparameter that can be tuned.")
+    hpo = config.get("hpoConfig", {})
+    if wanted or hpo:
+        try:
+            read_search(recipe, hpo, config.get("algorithmHyperParameters", {}))
+        except HyperparameterError as refused:
+            raise InvalidInput(f"solutionConfig.{refused}") from None
+
+
+def _check_columns(event_type: str | None, config: Given, columns: Columns) -> None:
+    try:
+        training_columns(columns, config)
+    except ColumnError as refused:
+        raise InvalidInput(f"solutionConfig.trainingDataConfig.{refused}") from None
+    needed = {"eventType": (event_type, EVENT_TYPE)}
+    needed["solutionConfig.eventValueThreshold"] = (config.get("eventValueThreshold"), EVENT_VALUE)
+    for member, (value, column) in needed.items():
+        if value is not None and column not in columns.get("INTERACTIONS", [column]):
+            raise InvalidInput(f"{member}: the Interactions dataset has no column {column}.")
 
 
 def check_schedule(expression: str) -> None:

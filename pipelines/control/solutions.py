@@ -23,7 +23,8 @@ def create_solution(context: Context, given: Given) -> Given:
     dataset then, and no column of it is left out.
     """
     group = lookup.lock_active(context, "DatasetGroup", given["datasetGroupArn"])
-    check_solution(given)
+    now = columns(context, group)
+    check_solution(given, now)
     doc = {
         "performHPO": False,
         "performAutoML": False,
@@ -41,7 +42,7 @@ def create_solution(context: Context, given: Given) -> Given:
         ),
         "datasetGroupArn": group.arn,
     }
-    internal = {"columns": columns(context, group)}
+    internal = {"columns": now}
     return {"solutionArn": create(context, "Solution", given, group=group, doc=doc, internal=internal).arn}
 
 

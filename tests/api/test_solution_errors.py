@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.support.group import (
+    INTERACTIONS,
     RECIPE,
     USER_PERSONALIZATION,
     Group,
     make_version,
     refused,
+    schema_text,
 )
 
 
@@ -20,7 +22,33 @@ from tests.support.group import (
         ({"recipeArn": RECIPE + "vod-top-picks"}, "CreateRecommender"),
         ({"performAutoML": True}, "not available yet: performAutoML"),
         ({"performAutoML": True, "recipeArn": USER_PERSONALIZATION}, "recipeArn: must be absent"),
-        ({"performHPO": True}, "not available yet: performHPO"),
+        (
+            {"performHPO": True, "recipeArn": RECIPE + "popularity-count"},
+            "performHPO: aws-popularity-count has no hyperparameter that can be tuned",
+        ),
+        (
+            {"performHPO": True, "solutionConfig": {"hpoConfig": {"hpoObjective": {"metricName": "loss"}}}},
+            "solutionConfig.hpoConfig.hpoObjective: is not supported",
+        ),
+        # Without performHPO it is checked all the same.
+        (
+            {"hpoConfig": {"hpoResourceConfig": {"maxNumberOfTrainingJobs": "41"}}},
+            "solutionConfig.hpoConfig.hpoResourceConfig.maxNumberOfTrainingJobs: '41' is not a whole number from 1 to 40",
+        ),
+        (
+            {"hpoConfig": {"hpoResourceConfig": {"maxParallelTrainingJobs": "11"}}},
+            "solutionConfig.hpoConfig.hpoResourceConfig.maxParallelTrainingJobs: '11' is not a whole number from 1 to 10",
+        ),
+        (
+            {
+                "hpoConfig": {
+                    "algorithmHyperParameterRanges": {
+                        "integerHyperParameterRanges": [{"name": "bptt", "minValue": 2, "maxValue": 64}]
+                    }
+                }
+            },
+            "algorithmHyperParameterRanges.integerHyperParameterRanges: bptt: 64 is outside [2, 32]",
+        ),
         ({"performIncrementalUpdate": True}, "performIncrementalUpdate: only aws-semantic-similarity"),
         ({"algorithmHyperParameters": {"hidden_dimension": "31"}}, "algorithmHyperParameters: hidden_dimension"),
         ({"algorithmHyperParameters": {"hidden_dimension": "many"}}, "whole number"),
@@ -39,12 +67,17 @@ from tests.support.group import (
         ({"optimizationObjective": {"objectiveSensitivity": "LOW"}}, "solutionConfig.optimizationObjective"),
         (
             {"trainingDataConfig": {"excludedDatasetColumns": {"Items": ["X"]}}},
-            "trainingDataConfig.excludedDatasetColumns",
+            "trainingDataConfig.excludedDatasetColumns: the dataset group has no ITEMS dataset",
         ),
         (
-            {"trainingDataConfig": {"includedDatasetColumns": {"Items": ["X"]}}},
-            "trainingDataConfig.includedDatasetColumns",
+            {"trainingDataConfig": {"includedDatasetColumns": {"Interactions": ["X"]}}},
+            "trainingDataConfig.includedDatasetColumns.Interactions: 'X' is not a column",
         ),
+        (
+            {"trainingDataConfig": {"excludedDatasetColumns": {"INTERACTIONS": ["EVENT_TYPE"]}}},
+            "trainingDataConfig.excludedDatasetColumns.INTERACTIONS: EVENT_TYPE cannot be excluded",
+        ),
+        ({"eventValueThreshold": "3"}, "solutionConfig.eventValueThreshold: the Interactions dataset has no column"),
         ({"autoTrainingConfig": {"schedulingExpression": "rate(31 days)"}}, "rate(N days)"),
         ({"autoTrainingConfig": {"schedulingExpression": "rate(0 days)"}}, "rate(N days)"),
     ],
@@ -66,11 +99,48 @@ def test_an_unknown_recipe_is_not_found(personalize, group: Group) -> None:
     assert refused(personalize.create_solution, **given)[0] == "ResourceNotFoundException"
 
 
+def test_event_type_and_value_need_their_columns(personalize) -> None:
+    arn = personalize.create_dataset_group(name="plain")["datasetGroupArn"]
+    given = {"datasetGroupArn": arn, "recipeArn": USER_PERSONALIZATION}
+    # No dataset yet: nothing says that the column will not be there.
+    personalize.create_solution(name="before", eventType="click", **given)
+    fields = [*INTERACTIONS, {"name": "EVENT_VALUE", "type": ["null", "float"]}]
+    schema = personalize.create_schema(name="plain", schema=schema_text(fields))["schemaArn"]
+    personalize.create_dataset(name="d", datasetType="Interactions", datasetGroupArn=arn, schemaArn=schema)
+    code, message = refused(personalize.create_solution, name="after", eventType="click", **given)
+    assert (code, message) == ("InvalidInputException", "eventType: the Interactions dataset has no column EVENT_TYPE.")
+    valued = personalize.create_solution(name="valued", solutionConfig={"eventValueThreshold": "3.5"}, **given)
+    shown = personalize.describe_solution(solutionArn=valued["solutionArn"])["solution"]
+    assert shown["solutionConfig"] == {"eventValueThreshold": "3.5"}
+
+
+def test_a_search_needs_no_configuration(personalize, group: Group) -> None:
+    arn = personalize.create_solution(
+        name="s", datasetGroupArn=group.arn, recipeArn=USER_PERSONALIZATION, performHPO=True
+    )["solutionArn"]
+    shown = personalize.describe_solution(solutionArn=arn)["solution"]
+    assert (shown["performHPO"], shown["solutionConfig"]) == (True, {})
+    version = personalize.create_solution_version(solutionArn=arn)["solutionVersionArn"]
+    shown = personalize.describe_solution_version(solutionVersionArn=version)["solutionVersion"]
+    assert (shown["performHPO"], "tunedHPOParams" in shown) == (True, False)
+
+
 def test_what_a_solution_honours_is_echoed(personalize, group: Group) -> None:
+    fields = [{"name": "ITEM_ID", "type": "string"}, {"name": "PRICE", "type": ["null", "float"]}]
+    schema = personalize.create_schema(name="items", schema=schema_text(fields, "Items"))["schemaArn"]
+    personalize.create_dataset(name="items", datasetType="ITEMS", datasetGroupArn=group.arn, schemaArn=schema)
     config = {
-        "algorithmHyperParameters": {"hidden_dimension": "64", "recency_mask": "False"},
+        "algorithmHyperParameters": {"hidden_dimension": "64"},
+        "hpoConfig": {
+            "hpoResourceConfig": {"maxNumberOfTrainingJobs": "40", "maxParallelTrainingJobs": "10"},
+            "algorithmHyperParameterRanges": {
+                "integerHyperParameterRanges": [{"name": "training.bptt", "minValue": 2, "maxValue": 22}],
+                "continuousHyperParameterRanges": [],
+                "categoricalHyperParameterRanges": [{"name": "data.recency_mask", "values": ["true", "false"]}],
+            },
+        },
+        "trainingDataConfig": {"excludedDatasetColumns": {"ITEMS": ["PRICE"]}},
         "featureTransformationParameters": {"max_user_history_length_percentile": "0.9"},
-        "eventValueThreshold": "3.5",
         "optimizationObjective": {"itemAttribute": "PRICE", "objectiveSensitivity": "OFF"},
         "autoTrainingConfig": {"schedulingExpression": "rate(1 day)"},
     }
@@ -80,6 +150,7 @@ def test_what_a_solution_honours_is_echoed(personalize, group: Group) -> None:
         recipeArn=USER_PERSONALIZATION,
         eventType="click",
         performAutoTraining=False,
+        performHPO=True,
         solutionConfig=config,
     )["solutionArn"]
     shown = personalize.describe_solution(solutionArn=arn)["solution"]

@@ -22,7 +22,7 @@ from pipelines.evaluation.novelty import novelty
 from pipelines.evaluation.reports import NotMeasurable, Report, not_measurable
 from pipelines.recipes.contract import CannotTrain, Model, Queries, RecipeCode
 from pipelines.recipes.training_data import TrainingData
-from pipelines.serving.recommender import softmax, top
+from pipelines.serving.ordering import softmax, top
 
 
 @dataclass(frozen=True)

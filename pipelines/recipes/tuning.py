@@ -27,7 +27,7 @@ from pipelines.recipes.hyperparameters import Hyperparameter, Value
 from pipelines.recipes.measuring import queries
 from pipelines.recipes.ranges import Search
 from pipelines.recipes.training_data import TrainingData
-from pipelines.serving.recommender import top
+from pipelines.serving.ordering import top
 
 if TYPE_CHECKING:
     from optuna import Study

@@ -55,8 +55,6 @@ MOST = 1000
 """So many of the eligible items, the user's most relevant ones, are looked at: a catalogue may be all new."""
 SECONDS_PER_DAY = 86_400
 
-_NONE = np.zeros(0, np.int64)
-
 
 @dataclass(frozen=True, slots=True)
 class Exploration:
@@ -86,14 +84,20 @@ class Explored:
 
 
 def explore(
-    logits: NDArray[np.float32], artefact: Artefact, exploration: Exploration, seed: str, now: float, count: int
+    logits: NDArray[np.float32], artefact: Artefact, exploration: Exploration | None, seed: str, now: float, count: int
 ) -> Explored:
-    """The `count` best items of the explored logits; `seed` is the recommendationId, `now` epoch seconds.
+    """The `count` best items of the explored logits, less those of -inf; `exploration` None: of the logits.
+
+    `seed` is the recommendationId, `now` epoch seconds.
 
     `logits` are not changed. At 2,000 items of which 200 are new: 0.2 ms CPU more than the list alone.
     """
     pure = top(logits, max(count, SLOTS))
-    codes = eligible(artefact, exploration, now) if exploration.weight > 0 and len(pure) >= SLOTS else _NONE
+    pure = pure[logits[pure] > -np.inf]
+    if exploration is None or exploration.weight == 0 or len(pure) < SLOTS:
+        return Explored(logits, pure[:count], None)
+    codes = eligible(artefact, exploration, now)
+    codes = codes[logits[codes] > -np.inf]
     if len(codes) > MOST:
         codes = np.sort(codes[top(logits[codes], MOST)])
     if not len(codes):
@@ -154,7 +158,8 @@ def uniform(seed: str, codes: NDArray[np.int64]) -> NDArray[np.float64]:
     state = np.append(-1, codes).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(start)
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    numbers: NDArray[np.float64] = ((state ^ (state >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
+    numbers = ((state ^ (state >> np.uint64(31))) >> np.uint64(11)).astype(np.float64)
+    numbers *= 2.0**-53
     return numbers
 
 
@@ -192,7 +197,8 @@ class _Lifting:
         order = np.argsort(self.missing, kind="stable")
         filled = np.cumsum(self.uncertainty[order])
         places = np.array(tried) * min(float(SLOTS), float(filled[-1]))
-        return np.interp(places, np.append(0.0, filled), np.append(0.0, self.missing[order]))
+        units: NDArray[np.float64] = np.interp(places, np.append(0.0, filled), np.append(0.0, self.missing[order]))
+        return units
 
     def at(self, chosen: NDArray[np.bool_]) -> _Lifting:
         """Of some of the items."""

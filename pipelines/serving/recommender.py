@@ -12,13 +12,15 @@ float32, as the model was trained; the normaliser is float64, so that the sum ov
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.serving.artefact import Artefact, LoadedEncoding
 from pipelines.serving.asked import Asked, Streamed
+from pipelines.serving.exploration import explore
+from pipelines.serving.ordering import softmax
 from pipelines.serving.parts import Neighbours
 
 DECIMALS = 7
@@ -30,6 +32,8 @@ class Scored(NamedTuple):
 
     item_id: str
     score: float | None
+    shown_at: int | None = None
+    """At which weights of exploration it would be in the list (exploration.py); None: at all of them."""
 
 
 class Recommender:
@@ -44,10 +48,11 @@ class Recommender:
         What the model does not know of events, context, user or item is skipped; if that leaves nothing, the answer is
         what is popular.
         """
-        logits = self.logits(asked)
-        best = top(logits, num_results)
-        best = best[logits[best] > -np.inf]
-        return self._scored(self.artefact.items.ids(best.tolist()), logits, best)
+        found = explore(self.logits(asked), self.artefact, asked.exploration, asked.seed, asked.now, num_results)
+        scored = self._scored(self.artefact.items.ids(found.best.tolist()), found.logits, found.best)
+        if found.shown_at is None:
+            return scored
+        return [one._replace(shown_at=levels) for one, levels in zip(scored, found.shown_at, strict=True)]
 
     def rank(self, asked: Asked, input_list: Sequence[str]) -> list[Scored]:
         """`input_list` by falling score, the scores summing to 1; unknown items follow in their order, without score.
@@ -158,28 +163,6 @@ class Recommender:
         all_codes = np.concatenate((imported, [code for code, _ in known]), dtype=np.int64, casting="unsafe")
         all_times = np.concatenate((imported_at, [at for _, at in known]), dtype=np.float64)
         return all_codes[newest], all_times[newest]
-
-
-def softmax(logits: NDArray[np.float32], at: Any = slice(None)) -> NDArray[np.float64]:
-    """Probabilities over `logits` in float64, of the positions `at`; empty for none."""
-    if not len(logits):
-        return np.zeros(0)
-    exponentials = np.subtract(logits, logits.max(), dtype=np.float64)
-    np.exp(exponentials, out=exponentials)
-    probabilities: NDArray[np.float64] = exponentials[at] / exponentials.sum()
-    return probabilities
-
-
-def top(logits: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-    """Positions of the `count` largest logits, best first; equal ones in the order of the catalogue."""
-    count = min(count, len(logits))
-    if count <= 0:
-        return np.zeros(0, np.int64)
-    threshold = np.partition(logits, len(logits) - count)[len(logits) - count]
-    # All that reach the threshold, not argpartition's pick among equals, which depends on where they lie.
-    candidates = np.flatnonzero(logits >= threshold)
-    best: NDArray[np.int64] = candidates[np.argsort(-logits[candidates], kind="stable")[:count]]
-    return best
 
 
 def published(scores: NDArray[np.float64]) -> list[float]:

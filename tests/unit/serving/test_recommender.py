@@ -11,7 +11,8 @@ import pytest
 
 from pipelines.serving.artefact import Artefact
 from pipelines.serving.asked import Asked
-from pipelines.serving.recommender import Recommender, Scored, softmax, top
+from pipelines.serving.ordering import softmax, top
+from pipelines.serving.recommender import Recommender, Scored
 from tests.support.artefacts import make_artefact
 
 NOBODY = "nobody"

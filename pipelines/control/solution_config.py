@@ -100,9 +100,11 @@ def _check_columns(event_type: str | None, config: Given, columns: Columns) -> N
         training_columns(columns, config)
     except ColumnError as refused:
         raise InvalidInput(f"solutionConfig.trainingDataConfig.{refused}") from None
-    needed = {"eventType": (event_type, EVENT_TYPE)}
-    needed["solutionConfig.eventValueThreshold"] = (config.get("eventValueThreshold"), EVENT_VALUE)
-    for member, (value, column) in needed.items():
+    needed = (
+        ("eventType", event_type, EVENT_TYPE),
+        ("solutionConfig.eventValueThreshold", config.get("eventValueThreshold"), EVENT_VALUE),
+    )
+    for member, value, column in needed:
         if value is not None and column not in columns.get("INTERACTIONS", [column]):
             raise InvalidInput(f"{member}: the Interactions dataset has no column {column}.")
 

@@ -7,7 +7,7 @@ the rows that train. A value counts if more than one row has it; of many the mos
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,9 +44,9 @@ def kind_of(field: Field) -> Kind | None:
     return "number"
 
 
-def usable(schema: Schema, allowed: Collection[str] | None) -> list[Field]:
-    """The fields that recipes learn from, in the schema's order, as far as the solution allows them (None: all)."""
-    return [f for f in schema.metadata if kind_of(f) and (allowed is None or f.name in allowed)]
+def usable(schema: Schema) -> list[Field]:
+    """The fields that recipes learn from, in the schema's order."""
+    return [field for field in schema.metadata if kind_of(field)]
 
 
 def features(table: pa.Table, id_column: str, ids: Sequence[str], fields: Sequence[Field]) -> Features:

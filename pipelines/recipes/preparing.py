@@ -8,14 +8,14 @@ which they first came in; those that only the Items and Users datasets name foll
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.datasets.schema import ARRIVAL, DatasetType, Field, Schema
+from pipelines.datasets.schema import ARRIVAL, EVENT_TYPE, EVENT_VALUE, REQUIRED_COLUMNS, DatasetType, Schema
 from pipelines.datasets.sequences import Sequences, make_sequences
 from pipelines.recipes.features import context, features, usable
 from pipelines.recipes.training_data import Features, TrainingData, first_seen
@@ -28,7 +28,8 @@ MIN_INTERACTIONS = 1000
 MIN_USERS = 25
 MIN_RETURNING_SHARE = 0.01
 """Of the users, with at least two interactions (spec/resources.md section 6)."""
-MAX_EVENT_TYPES = 10
+MAX_TYPES_AND_COLUMNS = 10
+"""Distinct event types and optional columns of Interactions together (spec/datasets.md sections 2.1 and 7)."""
 
 
 class NotEnoughData(ValueError):
@@ -55,6 +56,24 @@ class Inputs:
     shown: pa.Table
     """ITEM_ID and SHOWN: impressions that events refer to rather than bring (datasets/impressions.py)."""
 
+    def only(self, columns: Mapping[str, Collection[str]]) -> Inputs:
+        """By dataset type the columns that are kept, all of a type that is missing there: the rest never was."""
+
+        def rows(table: pa.Table, kind: DatasetType) -> pa.Table:
+            kept = {*columns.get(kind, table.column_names), ARRIVAL}
+            return table.select([name for name in table.column_names if name in kept])
+
+        schemas = {
+            kind: replace(schema, fields=tuple(f for f in schema.fields if f.name in columns.get(kind, schema.names)))
+            for kind, schema in self.schemas.items()
+        }
+        tables = {
+            "interactions": rows(self.interactions, "INTERACTIONS"),
+            "items": rows(self.items, "ITEMS"),
+            "users": rows(self.users, "USERS"),
+        }
+        return replace(self, **tables, schemas=schemas)
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -66,13 +85,14 @@ class Wanted:
     context: bool = False
     """Whether interactions come with their situation."""
     columns: Mapping[str, Collection[str]] = field(default_factory=dict)
-    """By dataset type the columns that may be learned from; all of a type that is missing here."""
+    """By dataset type the columns that may be used (training_columns.py); all of a type that is missing here."""
 
 
 def prepare(inputs: Inputs, wanted: Wanted) -> TrainingData:
     """Filter, number, order, describe; raises NotEnoughData."""
     import pyarrow as pa
 
+    inputs = inputs.only(wanted.columns)
     interactions = inputs.interactions
     item_ids, user_ids = _dictionary(interactions["ITEM_ID"]), _dictionary(interactions["USER_ID"])
     codes = _codes(interactions["ITEM_ID"])
@@ -88,14 +108,14 @@ def prepare(inputs: Inputs, wanted: Wanted) -> TrainingData:
         people += sorted(set(inputs.users["USER_ID"].to_pylist()).difference(people))
     vocabulary, situations = Vocabulary(), None
     if wanted.context:
-        fields = _fields(inputs, wanted, "INTERACTIONS")
+        fields = usable(inputs.schemas["INTERACTIONS"])
         vocabulary, situations = context(interactions.select([f.name for f in fields]).filter(pa.array(kept)), fields)
     times, arrivals = (interactions[name].to_numpy()[kept] for name in ("TIMESTAMP", ARRIVAL))
     sequences = make_sequences(user_codes, item_codes, times, arrivals, len(people), situations)
     of_items, of_users = Features.none(len(items)), Features.none(len(people))
     if wanted.metadata:
-        of_items = features(inputs.items, "ITEM_ID", items, _fields(inputs, wanted, "ITEMS"))
-        of_users = features(inputs.users, "USER_ID", people, _fields(inputs, wanted, "USERS"))
+        of_items = features(inputs.items, "ITEM_ID", items, usable(inputs.schemas["ITEMS"]))
+        of_users = features(inputs.users, "USER_ID", people, usable(inputs.schemas["USERS"]))
     return TrainingData(
         sequences,
         items,
@@ -107,10 +127,6 @@ def prepare(inputs: Inputs, wanted: Wanted) -> TrainingData:
         created(inputs.items, items, sequences),
         shown(interactions, items) + shown_implicitly(inputs.shown, items),
     )
-
-
-def _fields(inputs: Inputs, wanted: Wanted, kind: DatasetType) -> list[Field]:
-    return usable(inputs.schemas[kind], wanted.columns.get(kind))
 
 
 def created(items: pa.Table, ids: Sequence[str], sequences: Sequences) -> NDArray[np.int64]:
@@ -158,25 +174,39 @@ def shown_implicitly(counted: pa.Table, ids: Sequence[str]) -> NDArray[np.int64]
 
 
 def _wanted(interactions: pa.Table, wanted: EventFilter) -> NDArray[np.bool_]:
-    """Which rows the solution trains on; raises NotEnoughData when there are too many event types to train at all."""
-    import pyarrow as pa
+    """Which rows the solution trains on; raises NotEnoughData for too many event types and columns, or one too few."""
     import pyarrow.compute as pc
 
+    _check_columns(interactions, wanted)
     mask = np.ones(len(interactions), bool)
-    types = (
-        interactions["EVENT_TYPE"] if "EVENT_TYPE" in interactions.column_names else pa.chunked_array([], pa.string())
-    )
-    distinct = len(pc.unique(types).drop_null())
-    if distinct > MAX_EVENT_TYPES:
-        raise NotEnoughData(
-            f"Create failed. Dataset has {distinct} distinct event types; at most {MAX_EVENT_TYPES} can be trained on."
-        )
     if wanted.event_type is not None:
-        mask &= _true(pc.equal(types, wanted.event_type)) if distinct else False
+        mask &= _true(pc.equal(interactions[EVENT_TYPE], wanted.event_type))
     if wanted.value_threshold is not None:
-        has_value = "EVENT_VALUE" in interactions.column_names
-        mask &= _true(pc.greater_equal(interactions["EVENT_VALUE"], wanted.value_threshold)) if has_value else False
+        mask &= _true(pc.greater_equal(interactions[EVENT_VALUE], wanted.value_threshold))
     return mask
+
+
+def _check_columns(interactions: pa.Table, wanted: EventFilter) -> None:
+    import pyarrow.compute as pc
+
+    columns = interactions.column_names
+    needed = (
+        ("eventType", wanted.event_type, EVENT_TYPE),
+        ("eventValueThreshold", wanted.value_threshold, EVENT_VALUE),
+    )
+    for member, value, column in needed:
+        if value is not None and column not in columns:
+            raise NotEnoughData(
+                f"Create failed. The solution's {member} needs the column {column}, which the Interactions dataset lacks."
+            )
+    optional = [c for c in columns if c not in (*REQUIRED_COLUMNS["INTERACTIONS"], ARRIVAL, "IMPRESSION")]
+    types = len(pc.unique(interactions[EVENT_TYPE]).drop_null()) if EVENT_TYPE in columns else 0
+    if types + len(optional) > MAX_TYPES_AND_COLUMNS:
+        raise NotEnoughData(
+            f"Create failed. The Interactions dataset has {types} distinct event types and {len(optional)} optional "
+            f"columns ({', '.join(optional)}); together at most {MAX_TYPES_AND_COLUMNS} can be trained on. Merge event "
+            "types, or name columns in trainingDataConfig.excludedDatasetColumns."
+        )
 
 
 def _true(answers: pa.ChunkedArray) -> NDArray[np.bool_]:
@@ -228,7 +258,7 @@ def read_inputs(inputs: Path) -> Inputs:
     interactions, of_interactions = _joined(inputs, "INTERACTIONS", ("RECOMMENDATION_ID", "EVENT_ATTRIBUTION_SOURCE"))
     items, of_items = _joined(inputs, "ITEMS")
     users, of_users = _joined(inputs, "USERS")
-    schemas = {"INTERACTIONS": of_interactions, "ITEMS": of_items, "USERS": of_users}
+    schemas: dict[DatasetType, Schema] = {"INTERACTIONS": of_interactions, "ITEMS": of_items, "USERS": of_users}
     return Inputs(interactions, items, users, schemas, impressions.read(inputs / "streamed" / "shown.parquet"))
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from pipelines.datasets import impressions
-from pipelines.datasets.schema import ARRIVAL, read_schema, smallest_schema
+from pipelines.datasets.schema import ARRIVAL, DatasetType, Schema, read_schema, smallest_schema
 from pipelines.datasets.snapshot import write_empty
 from pipelines.datasets.streamed import write
 from pipelines.datasets.streamed import write_empty as write_no_rows
@@ -20,15 +22,19 @@ from pipelines.recipes.preparing import EventFilter, Inputs, NotEnoughData, Want
 from pipelines.recipes.training_data import TrainingData, read_prepared, write_prepared
 
 ALL = EventFilter()
-SCHEMAS = {kind: smallest_schema(kind) for kind in ("INTERACTIONS", "ITEMS", "USERS")}
+TYPES: tuple[DatasetType, ...] = ("INTERACTIONS", "ITEMS", "USERS")
+SCHEMAS = {kind: smallest_schema(kind) for kind in TYPES}
 
 
 def prepare(interactions: pa.Table, items: set[str], wanted: EventFilter) -> TrainingData:
     """From interactions and the ids of the Items dataset, as a recipe without metadata wants them."""
+    return preparing.prepare(inputs(interactions, items), Wanted(wanted))
+
+
+def inputs(interactions: pa.Table, items: Collection[str] = ()) -> Inputs:
     described = pa.table({"ITEM_ID": pa.array(sorted(items), pa.string())})
     nobody = pa.table({"USER_ID": pa.array([], pa.string())})
-    unseen = impressions.read(Path("absent"))
-    return preparing.prepare(Inputs(interactions, described, nobody, SCHEMAS, unseen), Wanted(wanted))
+    return Inputs(interactions, described, nobody, SCHEMAS, impressions.read(Path("absent")))
 
 
 def rows(imported: list[Any], streamed: Sequence[Any] = ()) -> pa.Table:
@@ -108,10 +114,81 @@ def test_values_under_the_threshold_and_missing_ones_are_left_out() -> None:
     assert "unrated" not in data.item_ids
 
 
-def test_eleven_event_types_are_too_many() -> None:
-    events = [(user, item, at, f"type{n % 11}", value) for n, (user, item, at, _, value) in enumerate(enough())]
-    with pytest.raises(NotEnoughData, match="11 distinct event types"):
-        prepare(rows(events), set(), ALL)
+def typed(count: int, **columns: list[Any]) -> pa.Table:
+    """Interactions of `count` event types, with EVENT_TYPE, EVENT_VALUE and `columns`."""
+    events = [(user, item, at, f"type{n % count}", value) for n, (user, item, at, _, value) in enumerate(enough())]
+    table = rows(events)
+    for name, cells in columns.items():
+        table = table.append_column(name, [pa.array(cells * table.num_rows)])
+    return table
+
+
+def test_event_types_and_optional_columns_are_ten_together() -> None:
+    prepare(typed(8), set(), ALL)
+    # Impressions are no metadata.
+    prepare(typed(7, DEVICE=["phone"], IMPRESSION=["i1|i2"]), set(), ALL)
+    for table, said in (
+        (typed(9), r"9 distinct event types and 2 optional columns \(EVENT_TYPE, EVENT_VALUE\)"),
+        (
+            typed(8, DEVICE=["phone"]),
+            r"8 distinct event types and 3 optional columns \(EVENT_TYPE, EVENT_VALUE, DEVICE\)",
+        ),
+    ):
+        with pytest.raises(NotEnoughData, match=said):
+            prepare(table, set(), ALL)
+
+
+def test_excluded_columns_do_not_count() -> None:
+    table = typed(8, DEVICE=["phone"])
+    columns = {"INTERACTIONS": [name for name in table.column_names if name != "DEVICE"]}
+    preparing.prepare(inputs(table), Wanted(columns=columns))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (EventFilter("watch"), "eventType needs the column EVENT_TYPE"),
+        (EventFilter(value_threshold=1.0), "eventValueThreshold needs the column EVENT_VALUE"),
+    ],
+)
+def test_what_chooses_rows_needs_its_column(wanted: EventFilter, said: str) -> None:
+    plain = rows(enough()).drop_columns(["EVENT_TYPE", "EVENT_VALUE"])
+    with pytest.raises(NotEnoughData, match=said):
+        prepare(plain, set(), wanted)
+
+
+def test_an_excluded_column_changes_nothing() -> None:
+    fields = [{"name": name, "type": "string", "categorical": True} for name in ("DEVICE", "GENRES")]
+    fields += [{"name": "IMPRESSION", "type": "string"}, {"name": "CREATION_TIMESTAMP", "type": "long"}]
+
+    def described(kind: DatasetType, *more: Any) -> Schema:
+        avro = smallest_schema(kind).avro
+        return read_schema({**avro, "fields": [*avro["fields"], *more]}, kind)
+
+    def prepared(genre: str, device: str, columns: dict[str, list[str]]) -> TrainingData:
+        items = pa.table({"ITEM_ID": [f"i{n}" for n in range(30)], "GENRES": [genre] * 30})
+        items = items.append_column("CREATION_TIMESTAMP", pa.array([len(genre)] * 30, pa.int64()))
+        events = (
+            rows(enough()).append_column("DEVICE", [[device] * 1000]).append_column("IMPRESSION", [["i1|i2"] * 1000])
+        )
+        schemas = {
+            **SCHEMAS,
+            "INTERACTIONS": described("INTERACTIONS", fields[0], fields[2]),
+            "ITEMS": described("ITEMS", fields[1], fields[3]),
+        }
+        return preparing.prepare(
+            replace(inputs(events), items=items, schemas=schemas), Wanted(metadata=True, context=True, columns=columns)
+        )
+
+    kept = {"INTERACTIONS": ["USER_ID", "ITEM_ID", "TIMESTAMP", "EVENT_TYPE", "EVENT_VALUE"], "ITEMS": ["ITEM_ID"]}
+    without = prepared("Drama|Action", "phone", kept)
+    assert (without.item_features.vocabulary.size, without.context.size, without.shown.sum()) == (0, 0, 0)
+    other = prepared("Comedy", "tablet", kept)
+    for name in ("created", "shown"):
+        assert np.array_equal(getattr(without, name), getattr(other, name))
+    all_used = prepared("Drama|Action", "phone", {})
+    assert (all_used.item_features.vocabulary.size, all_used.context.size) == (2, 1)
+    assert all_used.shown.sum() > 0 and (all_used.created == 12).all()
 
 
 def test_the_catalogue_counts_items_of_both_datasets_once() -> None:
@@ -130,12 +207,12 @@ def test_the_frozen_inputs_are_read_as_one(tmp_path: Path) -> None:
     items = pa.table({"ITEM_ID": ["put", "put"], ARRIVAL: pa.array([1, 2], pa.int64())})
     write(iter([items]), put / "items.parquet", smallest_schema("ITEMS"))
     write_no_rows(smallest_schema("USERS"), put / "users.parquet")
-    inputs = read_inputs(tmp_path)
-    assert inputs.interactions.to_pylist() == [
+    found = read_inputs(tmp_path)
+    assert found.interactions.to_pylist() == [
         {"USER_ID": "u", "ITEM_ID": "i", "TIMESTAMP": 1, "EVENT_TYPE": "watch", ARRIVAL: 1}
     ]
-    assert inputs.items["ITEM_ID"].to_pylist() == ["put"]
-    assert inputs.schemas["INTERACTIONS"].names == ("USER_ID", "ITEM_ID", "TIMESTAMP", "EVENT_TYPE")
+    assert found.items["ITEM_ID"].to_pylist() == ["put"]
+    assert found.schemas["INTERACTIONS"].names == ("USER_ID", "ITEM_ID", "TIMESTAMP", "EVENT_TYPE")
 
 
 def test_rows_without_event_type_train_when_no_type_is_asked_for() -> None:

@@ -5,7 +5,7 @@
 of the eligible items only; all others keep their logit, and with weight 0 all do, to the bit. Scores are the softmax of the
 explored logits, so order and score agree.
 
-Eligible: created no longer than the cut-off ago, counted from the newest interaction of the training, or from `now` if that
+Eligible: little known, and created no longer than the cut-off ago, counted from the newest interaction of the training, or from `now` if that
 is earlier. The sources name both (the cheat sheet the current time, the guide the latest interaction). With live data they
 are the same to within the two hours between updates; with a recorded data set only the former leaves anything to explore.
 
@@ -51,6 +51,8 @@ SLOTS = 25
 """The places that exploration is about: the length of a list unless a caller says otherwise, and of AWS's metrics."""
 NOISE = 0.25
 """A lift is up to this part of it larger or smaller."""
+KNOWN = 0.1
+"""An item whose uncertainty is less, after a hundred interactions or 2,500 impressions, is not explored any more."""
 MOST = 1000
 """So many of the eligible items, the user's most relevant ones, are looked at: a catalogue may be all new."""
 SECONDS_PER_DAY = 86_400
@@ -138,9 +140,10 @@ def _bounds(weight: float) -> list[float]:
 
 
 def eligible(artefact: Artefact, exploration: Exploration, now: float) -> NDArray[np.int64]:
-    """Codes of the items that are new enough to be explored, rising."""
+    """Codes of the items that are new enough, and little enough known, to be explored, rising."""
     oldest = min(now, artefact.newest) - exploration.age_cut_off_days * SECONDS_PER_DAY
-    return np.flatnonzero(artefact.created >= oldest)
+    codes = np.flatnonzero(artefact.created >= oldest)
+    return codes[uncertainty(artefact.interactions[codes], artefact.shown[codes]) >= KNOWN]
 
 
 def uncertainty(interactions: NDArray[np.int64], shown: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from pipelines.serving.artefact import Artefact, LoadedEncoding
 from pipelines.serving.asked import Asked
 from pipelines.serving.exploration import Exploration, explore
 from pipelines.serving.ordering import softmax
-from pipelines.serving.recommender import Recommender
+from pipelines.serving.recommender import Recommender, Scored
 from pipelines.serving.why import EVENTS, Kind, Reason, UnknownItem, explain
 from tests.support.artefacts import make_artefact
 
@@ -23,7 +23,9 @@ STREAMED = [("i7", 3.0), ("i2", 2.0), ("i30", 1.0)]
 @pytest.fixture(scope="module")
 def recommender(tmp_path_factory: pytest.TempPathFactory) -> Recommender:
     """With metadata of items and users, and context; its users' vectors do not end with 1, so there is no bias."""
-    return Recommender(Artefact.open(make_artefact(tmp_path_factory.mktemp("why") / "artefact", side=True)))
+    return Recommender(
+        Artefact.open(make_artefact(tmp_path_factory.mktemp("why") / "artefact", side=True, created=1_600_000_000))
+    )
 
 
 def encoding_of(recommender: Recommender) -> LoadedEncoding:
@@ -42,8 +44,8 @@ def log_score(recommender: Recommender, asked: Asked, item_id: str) -> float:
     return math.log(softmax(recommender.logits(asked))[code])
 
 
-def gain(reason: Reason, kind: Kind, name: str = "") -> float:
-    return next(push.value for push in reason.pushes if (push.kind, push.name) == (kind, name))
+def gain(reason: Reason, kind: Kind, name: str | None = None) -> float:
+    return next(push.value for push in reason.pushes if push.kind == kind and name in (None, push.name))
 
 
 @pytest.mark.parametrize(
@@ -53,7 +55,7 @@ def gain(reason: Reason, kind: Kind, name: str = "") -> float:
 )
 def test_items_ranks_and_scores_are_those_of_the_answer(recommender: Recommender, asked: Asked) -> None:
     reasons = explain(recommender, asked, 10)
-    assert [(reason.item_id, reason.score) for reason in reasons] == recommender.recommend(asked, 10)
+    assert [Scored(reason.item_id, reason.score) for reason in reasons] == recommender.recommend(asked, 10)
     assert [reason.rank for reason in reasons] == list(range(1, 11))
     assert [explain(recommender, asked, 1, reason.item_id)[0] for reason in reasons] == reasons
 
@@ -151,6 +153,8 @@ def test_a_situation_alone_is_personal(recommender: Recommender) -> None:
 
 
 def test_a_lifted_item_was_explored_and_its_score_is_the_explored_one(recommender: Recommender) -> None:
+    new = np.where(np.arange(40) % 2, 1_600_000_000, 1_500_000_000)
+    recommender = Recommender(replace(recommender.artefact, created=new))
     asked = Asked("u1", exploration=Exploration(1.0, 30.0), seed="RID-1", now=1_600_000_600.0)
     assert asked.exploration is not None
     logits = recommender.logits(asked)

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from pipelines.serving.artefact import LoadedEncoding
 from pipelines.serving.asked import Asked
 from pipelines.serving.exploration import explore
-from pipelines.serving.ordering import softmax, top
+from pipelines.serving.ordering import softmax
 from pipelines.serving.parts import Neighbours
 from pipelines.serving.recommender import Recommender, published
 from pipelines.serving.vocabulary import Vocabulary
@@ -52,7 +52,8 @@ class Push:
 
     kind: Kind
     name: str
-    """The item of an event or of a similarity, `COLUMN = value` or `1 <= COLUMN < 2` of a value, else empty."""
+    """The item of an event or of a similarity; `COLUMN = value` or `1 <= COLUMN < 2` of a value; of popularity and
+    exploration what is known of the item."""
     value: float
     """Its gain; of a similarity the similarity, of interactions their number."""
 
@@ -78,28 +79,27 @@ def explain(recommender: Recommender, asked: Asked, count: int, item_id: str | N
 
     Raises UnknownItem. With RELATED_ITEMS, `asked.item_id` is what the list goes with.
     """
-    items = recommender.artefact.items
+    artefact = recommender.artefact
     logits = recommender.logits(asked)
-    shown = logits
-    if asked.exploration is not None:
-        shown = explore(logits, recommender.artefact, asked.exploration, asked.seed, asked.now, count).logits
+    found = explore(logits, artefact, asked.exploration, asked.seed, asked.now, count)
+    shown = found.logits
     if item_id is None:
-        best = top(shown, count)
-        codes = best[shown[best] > -np.inf].tolist()
+        codes = found.best.tolist()
     else:
-        code = items.code(item_id)
+        code = artefact.items.code(item_id)
         if code is None:
             raise UnknownItem(f"the solution version does not know item {item_id!r}: it was trained without it")
         codes = [code]
     pushes = _pushes(recommender, asked, logits, codes)
-    scores = published(softmax(shown, codes)) if recommender.artefact.has_scores else [None] * len(codes)
+    scores = published(softmax(shown, codes)) if artefact.has_scores else [None] * len(codes)
     reasons = []
-    for code, score, (how, found) in zip(codes, scores, pushes, strict=True):
+    for code, score, (how, moved) in zip(codes, scores, pushes, strict=True):
         if shown[code] > logits[code]:
             how = "explored"
-            found.append(Push("exploration", "", _gain(shown, code, float(shown[code] - logits[code]))))
-        found.sort(key=lambda push: -abs(push.value))
-        reasons.append(Reason(_rank(shown, code), items.id(code), score, how, tuple(found)))
+            known = f"{artefact.interactions[code]} interactions, shown {artefact.shown[code]} times"
+            moved.append(Push("exploration", known, _gain(shown, code, float(shown[code] - logits[code]))))
+        moved.sort(key=lambda push: -abs(push.value))
+        reasons.append(Reason(_rank(shown, code), artefact.items.id(code), score, how, tuple(moved)))
     return reasons
 
 
@@ -190,12 +190,14 @@ class _Personal:
                 gain = _gain(self.logits, code, float(weight * (user @ side.item_matrix[value])))
                 yield Push("item", _value(side.items, int(value)), gain)
         # A user's vector that ends with 1 meets the items' biases in their last column; without events there are none.
+        artefact = self.recommender.artefact
+        known = f"{artefact.interactions[code]} interactions"
         if not len(self.codes):
-            popularity = self.recommender.artefact.popularity
-            yield Push("popularity", "", _gain(self.logits, code, float(popularity[code] - popularity.mean())))
+            popularity = artefact.popularity
+            yield Push("popularity", known, _gain(self.logits, code, float(popularity[code] - popularity.mean())))
         elif user[-1] == 1:
             bias = encoding.item_matrix[:, -1]
-            yield Push("popularity", "", _gain(self.logits, code, float(bias[code] - bias.mean())))
+            yield Push("popularity", known, _gain(self.logits, code, float(bias[code] - bias.mean())))
 
 
 def _gain(logits: NDArray[np.float32], code: int, logit: float) -> float:

@@ -1,7 +1,8 @@
 """What this worker serves: campaign ARN -> loaded version, replaced as a whole so that no request sees half a change.
 
 A campaign's wanted version is fetched, mapped and warmed in a thread while the old one goes on answering; then one
-dict takes the place of another. A request keeps what it looked up. Campaigns on one version share its artefact; a
+dict takes the place of another, so a version and the campaignConfig that it is to be served with change at once. A
+request keeps what it looked up. Campaigns on one version share its artefact; a
 version that nobody serves any more is dropped. A load that fails leaves what was there and is reported.
 """
 
@@ -9,17 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from threading import Event
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from bento import deployments
 from bento.database import Database, Row
-from bento.deployments import Campaign, Version
+from bento.deployments import Campaign, Deployed, Version
 from pipelines.aws.errors import ResourceNotFound, ServiceUnavailable
 
 if TYPE_CHECKING:
@@ -40,11 +43,17 @@ log = logging.getLogger("openpersonalize.campaigns")
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A version in memory, and the deployment that it was loaded for (empty: what served before a restart)."""
+    """A deployment in memory, and its id (empty: what served before a restart)."""
 
-    version: Version
+    deployed: Deployed
     deployment_id: str
     recommender: Recommender
+    config: Mapping[str, Any]
+    """campaignConfig of the deployment."""
+
+    @property
+    def version(self) -> Version:
+        return self.deployed.version
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +78,7 @@ class Step:
 
     campaign_id: str
     deployment_id: str
-    version: Version | None
+    wanted: Deployed | None
 
 
 class Campaigns:
@@ -204,7 +213,7 @@ class Campaigns:
         """Take steps until the campaign serves what it should, or cannot."""
         while (route := self.routes.get(arn)) is not None and (step := self._next_step(route)) is not None:
             try:
-                recommender = await self._recommender(step.version)
+                recommender = await self._recommender(step.wanted)
             except asyncio.CancelledError:
                 raise
             except Exception as failure:  # noqa: BLE001 (whatever is wrong with one version must not end the others)
@@ -217,12 +226,13 @@ class Campaigns:
 
     def _serve(self, arn: str, step: Step, recommender: Recommender) -> None:
         route = self.routes.get(arn)
-        if route is None or step.version is None or step not in set(_steps(route)):
+        if route is None or step.wanted is None or step not in set(_steps(route)):
             self._swap(self.routes)  # the campaign was deleted, or wants something else by now
             return
         self._failures.pop(step, None)
-        self._swap({**self.routes, arn: Route(route.campaign, Loaded(step.version, step.deployment_id, recommender))})
-        log.info("campaign %s serves solution version %s", route.campaign.name, step.version.arn)
+        loaded = Loaded(step.wanted, step.deployment_id, recommender, orjson.loads(step.wanted.config))
+        self._swap({**self.routes, arn: Route(route.campaign, loaded)})
+        log.info("campaign %s serves solution version %s", route.campaign.name, loaded.version.arn)
 
     def _next_step(self, route: Route) -> Step | None:
         for step in _steps(route):
@@ -238,9 +248,10 @@ class Campaigns:
             f" {failure.message}" for step, failure in self._failures.items() if step.campaign_id == campaign.id
         )
 
-    async def _recommender(self, version: Version | None) -> Recommender:
-        if version is None:
+    async def _recommender(self, wanted: Deployed | None) -> Recommender:
+        if wanted is None:
             raise LookupError("the solution version does not exist any more")
+        version = wanted.version
         task = self._versions.get(version)
         if task is None:
             task = asyncio.create_task(asyncio.to_thread(self._load, version, self._stop))
@@ -272,7 +283,7 @@ def _steps(route: Route) -> Iterator[Step]:
         return
     # After a restart what was answering comes first; an update that is still under way comes after it.
     restarted = loaded is None and campaign.is_active and campaign.serving != campaign.wanted
-    undone = not campaign.wants_change and (loaded is None or loaded.version != campaign.serving)
+    undone = not campaign.wants_change and (loaded is None or loaded.deployed != campaign.serving)
     if campaign.serving and (restarted or undone):
         yield Step(campaign.id, "", campaign.serving)
     is_new = loaded is None or loaded.deployment_id != campaign.deployment_id

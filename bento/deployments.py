@@ -14,21 +14,27 @@ ACTIVE = "ACTIVE"
 CREATE_FAILED = "CREATE FAILED"
 _ENDED = frozenset({CREATE_FAILED, "DELETE PENDING", "DELETE IN_PROGRESS"})
 
-_FINGERPRINT = """
-SELECT id, status, internal #>> '{deployment,id}', doc ->> 'solutionVersionArn',
-       doc #>> '{latestCampaignUpdate,status}'
-FROM openpersonalize.resources WHERE kind = 'Campaign' ORDER BY id
+_USERS = """
+LEFT JOIN openpersonalize.resources users
+       ON users.group_id = c.group_id AND users.kind = 'Dataset' AND users.doc ->> 'datasetType' = 'USERS'
+"""
+_FINGERPRINT = f"""
+SELECT c.id, c.status, c.internal #>> '{{deployment,id}}', c.doc ->> 'solutionVersionArn',
+       c.doc #>> '{{latestCampaignUpdate,status}}', users.id
+FROM openpersonalize.resources c {_USERS} WHERE c.kind = 'Campaign' ORDER BY c.id
 """
 
 # `wanted` is the version of internal.deployment, `serving` that of the describe answer.
-_CAMPAIGNS = """
-SELECT c.id, c.arn, c.name, c.status, c.group_id,
-       c.internal #>> '{deployment,id}', c.doc #>> '{latestCampaignUpdate,status}',
-       wanted.id, wanted.parent_id, wanted.arn, wanted.internal ->> 'event_cutoff', wanted.internal ->> 'edition',
-       serving.id, serving.parent_id, serving.arn, serving.internal ->> 'event_cutoff', serving.internal ->> 'edition'
-FROM openpersonalize.resources c
+_CAMPAIGNS = f"""
+SELECT c.id, c.arn, c.name, c.status, c.group_id, users.id,
+       c.internal #>> '{{deployment,id}}', c.doc #>> '{{latestCampaignUpdate,status}}',
+       wanted.id, wanted.parent_id, wanted.arn, wanted.internal ->> 'event_cutoff',
+       wanted.internal #>> '{{record_cutoffs,USERS}}', wanted.internal ->> 'edition', c.internal #>> '{{deployment,config}}',
+       serving.id, serving.parent_id, serving.arn, serving.internal ->> 'event_cutoff',
+       serving.internal #>> '{{record_cutoffs,USERS}}', serving.internal ->> 'edition', c.doc ->> 'campaignConfig'
+FROM openpersonalize.resources c {_USERS}
 LEFT JOIN openpersonalize.resources wanted
-       ON wanted.id = c.internal #>> '{deployment,solution_version_id}' AND wanted.kind = 'SolutionVersion'
+       ON wanted.id = c.internal #>> '{{deployment,solution_version_id}}' AND wanted.kind = 'SolutionVersion'
 LEFT JOIN openpersonalize.resources serving
        ON serving.arn = c.doc ->> 'solutionVersionArn' AND serving.kind = 'SolutionVersion'
 WHERE c.kind = 'Campaign'
@@ -44,8 +50,18 @@ class Version:
     arn: str
     event_cutoff: int
     """Streamed events up to this id are in the version's training; only later ones are read per request."""
+    record_cutoff: int
+    """The same of records of the Users dataset."""
     edition: int
     """How often its artefact was written anew, because users were deleted from it; the newest is to be served."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """What a campaign serves, or is to serve: a version, and campaignConfig as JSON."""
+
+    version: Version
+    config: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +73,13 @@ class Campaign:
     name: str
     status: str
     group_id: str
+    users: str | None
+    """Id of the group's Users dataset."""
     deployment_id: str
     """What was asked for last; workers report it once they serve it. Empty: nothing was asked for."""
     update_failed: bool
-    wanted: Version | None
-    serving: Version | None
+    wanted: Deployed | None
+    serving: Deployed | None
 
     @property
     def is_active(self) -> bool:
@@ -95,20 +113,24 @@ def _campaign(row: Row) -> Campaign:
         name=row[2],
         status=row[3],
         group_id=row[4],
-        deployment_id=row[5] or "",
-        update_failed=row[6] == CREATE_FAILED,
-        wanted=_version(row[7:12]),
-        serving=_version(row[12:17]),
+        users=row[5],
+        deployment_id=row[6] or "",
+        update_failed=row[7] == CREATE_FAILED,
+        wanted=_deployed(*row[8:15]),
+        serving=_deployed(*row[15:22]),
     )
 
 
-def _version(columns: Row) -> Version | None:
-    if columns[0] is None:
+def _deployed(
+    id: str | None,
+    solution_id: str,
+    arn: str,
+    event_cutoff: str | None,
+    record_cutoff: str | None,
+    edition: str | None,
+    config: str | None,
+) -> Deployed | None:
+    if id is None:
         return None
-    return Version(
-        id=columns[0],
-        solution_id=columns[1],
-        arn=columns[2],
-        event_cutoff=int(columns[3] or 0),
-        edition=int(columns[4] or 0),
-    )
+    version = Version(id, solution_id, arn, int(event_cutoff or 0), int(record_cutoff or 0), int(edition or 0))
+    return Deployed(version, config or "{}")

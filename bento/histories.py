@@ -1,49 +1,88 @@
-"""Users' newest events, read from PostgreSQL for every request; requests that come together share one statement.
+"""What was streamed of users, read from PostgreSQL for every request; requests that come together share one statement.
 
 A statement costs client and server far more than the few index entries that it reads. So while one is under way,
 whoever comes waits, and the next reads for all of them: alone a request loses nothing, and the busier the worker the
-less each costs. Nothing is kept: an event that was committed before a request came is seen by it.
+less each costs. Nothing is kept: what was committed before a request came is seen by it.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from bento.database import Database
+import orjson
+
+from bento.database import Database, Row
 
 EVENTS = 100
 
-# `id + 0`, or the planner may walk every event of the group since the cut-off by the index on ids: with statistics from
-# before a busy hour it takes them to be few. So it reads one user's entries of `events_history`, and no table page.
-ALONE = f"""
-SELECT item_id, sent_at FROM openpersonalize.events
-WHERE group_id = %(group_id)s AND user_key = %(user_key)s AND id + 0 > %(cutoff)s AND item_id IS NOT NULL
-ORDER BY sent_at DESC, id DESC LIMIT {EVENTS}
-"""
 
+def _events(group: str, user: str, cutoff: str, columns: str = "item_id, sent_at") -> str:
+    # `id + 0`, or the planner may walk every event of the group since the cut-off by the index on ids: with statistics
+    # from before a busy hour it takes them to be few. So it reads one user's entries of `events_history`, and no table
+    # page.
+    return f"""
+    SELECT {columns} FROM openpersonalize.events
+    WHERE group_id = {group} AND user_key = {user} AND id + 0 > {cutoff} AND item_id IS NOT NULL
+    ORDER BY sent_at DESC, id DESC LIMIT {EVENTS}"""
+
+
+def _events_and_record(group: str, user: str, event_cutoff: str, users: str, record_cutoff: str) -> str:
+    # The record is one more row, its values as text, as a training reads them (pipelines/datasets/streamed.py). Where
+    # `users` is null nothing is looked up.
+    return f"""
+    ({_events(group, user, event_cutoff, "item_id, sent_at, NULL::text AS properties, id")})
+    UNION ALL
+    (SELECT NULL, NULL, coalesce((SELECT jsonb_object_agg(key, value) FROM jsonb_each_text(properties))::text, '{{}}'), id
+    FROM openpersonalize.records
+    WHERE dataset_id = {users} AND record_id = {user} AND id > {record_cutoff}
+    ORDER BY id DESC LIMIT 1)"""
+
+
+_OF = "%(group_id)s", "%(user_key)s", "%(event_cutoff)s"
+ALONE = _events(*_OF)
+ALONE_WITH_RECORD = f"""
+SELECT item_id, sent_at, properties FROM ({_events_and_record(*_OF, "%(users)s", "%(record_cutoff)s")}) AS newest
+ORDER BY sent_at DESC, id DESC
+"""
 TOGETHER = f"""
-SELECT asked.n, newest.item_id, newest.sent_at
-FROM unnest(%(groups)s::text[], %(users)s::text[], %(cutoffs)s::bigint[])
-     WITH ORDINALITY AS asked(group_id, user_key, cutoff, n),
-LATERAL (
-    SELECT item_id, sent_at, id FROM openpersonalize.events e
-    WHERE e.group_id = asked.group_id AND e.user_key = asked.user_key AND e.id + 0 > asked.cutoff
-      AND e.item_id IS NOT NULL
-    ORDER BY sent_at DESC, id DESC LIMIT {EVENTS}
-) AS newest
-ORDER BY asked.n, newest.sent_at DESC, newest.id DESC
+SELECT n, newest.item_id, newest.sent_at, newest.properties
+FROM unnest(%(group_id)s::text[], %(user_key)s::text[], %(event_cutoff)s::bigint[], %(users)s::text[],
+            %(record_cutoff)s::bigint[])
+     WITH ORDINALITY AS asked(of_group, of_user, event_cutoff, users, record_cutoff, n),
+LATERAL ({_events_and_record("of_group", "of_user", "event_cutoff", "users", "record_cutoff")}) AS newest
+ORDER BY n, newest.sent_at DESC, newest.id DESC
 """
 
 Events = list[tuple[str, float]]
 """(item id, epoch seconds), newest first."""
 
 
-class _Asked(NamedTuple):
+class Wanted(NamedTuple):
+    """Whose, and from where on: what is older is in the version's training."""
+
     group_id: str
     user_key: str
-    cutoff: int
-    answer: asyncio.Future[Events]
+    """A user id, or an anonymous session's."""
+    event_cutoff: int
+    users: str | None = None
+    """The Users dataset whose record of the user is wanted; None: none is."""
+    record_cutoff: int = 0
+
+
+class Known(NamedTuple):
+    """What was streamed of one user."""
+
+    events: Events
+    """The newest, with an item."""
+    record: Mapping[str, str | None] | None = None
+    """Properties of the newest record of PutUsers as text; None: there is none."""
+
+
+class _Asked(NamedTuple):
+    wanted: Wanted
+    answer: asyncio.Future[Known]
 
 
 class Histories:
@@ -55,18 +94,17 @@ class Histories:
         self._under_way = False
         self._task: asyncio.Task[None] | None = None
 
-    async def newest(self, group_id: str, user_key: str, cutoff: int) -> Events:
-        """A user's (or anonymous session's) newest events with an item after event `cutoff`.
-
-        Raises ServiceUnavailable.
-        """
+    async def newest(self, wanted: Wanted) -> Known:
+        """What was streamed of a user after the cut-offs; raises ServiceUnavailable."""
         if self._under_way:
-            asked = _Asked(group_id, user_key, cutoff, asyncio.get_running_loop().create_future())
+            asked = _Asked(wanted, asyncio.get_running_loop().create_future())
             self._waiting.append(asked)
             return await asked.answer
         self._under_way = True
         try:
-            return await self._database.rows(ALONE, {"group_id": group_id, "user_key": user_key, "cutoff": cutoff})
+            if wanted.users is None:
+                return Known(await self._database.rows(ALONE, wanted._asdict()))
+            return _known(await self._database.rows(ALONE_WITH_RECORD, wanted._asdict()))
         finally:
             self._go_on()
 
@@ -77,23 +115,26 @@ class Histories:
             self._task = asyncio.create_task(self._read(asked))
 
     async def _read(self, asked: list[_Asked]) -> None:
-        keys = {
-            "groups": [one.group_id for one in asked],
-            "users": [one.user_key for one in asked],
-            "cutoffs": [one.cutoff for one in asked],
-        }
-        found: list[Events] = [[] for _ in asked]
+        found: list[list[Row]] = [[] for _ in asked]
         try:
-            rows = await self._database.rows(TOGETHER, keys)
-            for n, item_id, sent_at in rows:
-                found[n - 1].append((item_id, sent_at))
+            columns = dict(
+                zip(Wanted._fields, map(list, zip(*(one.wanted for one in asked), strict=True)), strict=True)
+            )
+            for n, *row in await self._database.rows(TOGETHER, columns):
+                found[n - 1].append(tuple(row))
+            known = [_known(rows) for rows in found]
         except Exception as failure:  # noqa: BLE001 (whatever it is belongs to those who wait)
             for one in asked:
                 if not one.answer.done():
                     one.answer.set_exception(failure)
         else:
-            for one, events in zip(asked, found, strict=True):
+            for one, of_user in zip(asked, known, strict=True):
                 if not one.answer.done():  # whose client went away no longer waits
-                    one.answer.set_result(events)
+                    one.answer.set_result(of_user)
         finally:
             self._go_on()
+
+
+def _known(rows: Sequence[Row]) -> Known:
+    record = next((orjson.loads(properties) for _, _, properties in rows if properties is not None), None)
+    return Known([(item_id, sent_at) for item_id, sent_at, _ in rows if item_id is not None], record)

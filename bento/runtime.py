@@ -6,7 +6,7 @@ Worker            heartbeat and reports to the registry
 EventLog          PutEvents
 ActionEvents      PutActionInteractions
 Records           PutItems, PutUsers, PutActions
-Histories         users' newest events
+Histories         what was streamed of users
 Recommendations   GetRecommendations, GetPersonalizedRanking
 Served            what was answered, written behind
 Metrics           counters
@@ -105,10 +105,8 @@ class Runtime:
     async def operate(self, operation: str, call: dict[str, Any], request_id: str, now: float) -> dict[str, Any] | None:
         """Answer one well-formed request; raises AwsError."""
         match operation:
-            case "GetRecommendations":
-                return await self._recommendations.recommend(call, request_id, now)
-            case "GetPersonalizedRanking":
-                return await self._recommendations.rank(call, request_id, now)
+            case "GetRecommendations" | "GetPersonalizedRanking":
+                return await self._recommendations.answer(operation, call, request_id, now)
             case "PutEvents":
                 await self._events.put(call, now)
             case "PutActionInteractions":

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from bento.database import Database
-from bento.histories import ALONE, TOGETHER, Events, Histories
+from bento.histories import ALONE, ALONE_WITH_RECORD, TOGETHER, Histories, Known, Wanted
 from pipelines.serving.asked import Asked
 from tests.runtime.conftest import Standing
 from tests.support.runtime import Shop, client, event, until
@@ -40,7 +40,7 @@ def test_an_answer_is_that_of_the_version(shop: Shop, recommendations: Any) -> N
     campaign = shop.deploy(version, "same")
     answer = recommendations.get_recommendations(campaignArn=campaign, userId="u3", numResults=7)
     expected = version.recommender.recommend(Asked("u3"), 7)
-    assert list(zip(items_of(answer), scores_of(answer), strict=True)) == [tuple(scored) for scored in expected]
+    assert list(zip(items_of(answer), scores_of(answer), strict=True)) == [(s.item_id, s.score) for s in expected]
 
 
 @pytest.mark.parametrize("user", ["u0", "u7", "never-seen"])
@@ -203,16 +203,28 @@ def test_a_history_is_read_from_its_own_index_alone(shop: Shop) -> None:
         "INSERT INTO openpersonalize.events (group_id, user_key, session_id, event_id, event_type, item_id, sent_at) "
         "SELECT 'g', 'u' || n %% 500, 's', n::text, 'watch', 'i' || n, n FROM generate_series(1, 20000) n RETURNING 1"
     )
+    shop.query(
+        "INSERT INTO openpersonalize.records (dataset_id, record_id) "
+        "SELECT 'd', 'u' || n %% 5000 FROM generate_series(1, 20000) n RETURNING 1"
+    )
     with psycopg.connect(shop.url, autocommit=True) as conn:
-        conn.execute("VACUUM ANALYZE openpersonalize.events")
+        conn.execute("VACUUM ANALYZE openpersonalize.events, openpersonalize.records")
         for mode in ("force_generic_plan", "force_custom_plan"):
             conn.execute(f"SET plan_cache_mode = {mode}")  # type: ignore[arg-type]
-            of: dict[str, Any] = {"group_id": "g", "user_key": "u7", "cutoff": 19_000}
-            plan = "\n".join(row[0] for row in conn.execute("EXPLAIN (ANALYZE, BUFFERS) " + ALONE, of, prepare=True))
+            one = Wanted("g", "u7", 19_000, "d", 100)
+            plan = _plan(conn, ALONE, one._asdict())
             assert "Index Only Scan using events_history" in plan and "Sort" not in plan, plan
-            of = {"groups": ["g"] * 9, "users": [f"u{n}" for n in range(9)], "cutoffs": [19_000] * 9}
-            plan = "\n".join(row[0] for row in conn.execute("EXPLAIN (ANALYZE, BUFFERS) " + TOGETHER, of, prepare=True))
-            assert "Index Only Scan using events_history" in plan and "Seq Scan" not in plan, plan
+            plan = _plan(conn, ALONE_WITH_RECORD, one._asdict())
+            assert "Index Only Scan using events_history" in plan and "Index Scan using records_" in plan, plan
+            several = [one._replace(user_key=f"u{n}", users=None if n % 2 else "d") for n in range(9)]
+            plan = _plan(conn, TOGETHER, dict(zip(Wanted._fields, map(list, zip(*several, strict=True)), strict=True)))
+            assert "Index Only Scan using events_history" in plan and "Index Scan using records_" in plan, plan
+            assert "Seq Scan" not in plan, plan
+
+
+def _plan(conn: psycopg.Connection[Any], statement: str, of: dict[str, Any]) -> str:
+    explained = conn.execute("EXPLAIN (ANALYZE, BUFFERS) " + statement, of, prepare=True)  # type: ignore[arg-type]
+    return "\n".join(row[0] for row in explained)
 
 
 def test_histories_asked_for_together_are_those_asked_for_alone(shop: Shop) -> None:
@@ -221,17 +233,25 @@ def test_histories_asked_for_together_are_those_asked_for_alone(shop: Shop) -> N
         "SELECT 'g' || n %% 2, 'u' || n %% 10, 's', n::text, 'watch', CASE WHEN n %% 7 > 0 THEN 'i' || n END, n %% 300 "
         "FROM generate_series(1, 3000) n RETURNING 1"
     )
-    asked = [(f"g{n % 2}", f"u{n % 12}", 40 * n) for n in range(40)]
+    shop.query(
+        "INSERT INTO openpersonalize.records (dataset_id, record_id, properties) "
+        "SELECT 'd', 'u' || n %% 8, CASE WHEN n > 10 THEN jsonb_build_object('age', n, 'club', null) END "
+        "FROM generate_series(1, 30) n RETURNING 1"
+    )
+    asked = [Wanted(f"g{n % 2}", f"u{n % 12}", 40 * n, "d" if n % 3 else None, n % 32) for n in range(40)]
 
-    async def read() -> tuple[list[Events], list[Events]]:
+    async def read() -> tuple[list[Known], list[Known]]:
         database = Database(shop.settings.database_url)
         await database.open()
         histories = Histories(database)
-        alone = [await histories.newest(*one) for one in asked]
-        together = await asyncio.gather(*(histories.newest(*one) for one in asked))
+        alone = [await histories.newest(one) for one in asked]
+        together = await asyncio.gather(*(histories.newest(one) for one in asked))
         await database.close()
         return alone, together
 
     alone, together = asyncio.run(read())
     assert together == alone
-    assert {len(events) for events in alone} >= {0, 100}
+    assert {len(known.events) for known in alone} >= {0, 100}
+    assert all(known.record is None for known, one in zip(alone, asked, strict=True) if one.users is None)
+    records = [known.record for known in alone if known.record is not None]
+    assert {"age": "29", "club": None} in records and len(records) > 10

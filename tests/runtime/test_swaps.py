@@ -84,7 +84,7 @@ def test_20_swaps_under_200_requests_in_flight(shop: Shop) -> None:
 
 
 def _list(version: Version, user: str) -> list[tuple[str, float | None]]:
-    return [tuple(scored) for scored in version.recommender.recommend(Asked(user), 10)]
+    return [(scored.item_id, scored.score) for scored in version.recommender.recommend(Asked(user), 10)]
 
 
 def _which(body: bytes, expected: list[list[Any]]) -> int:

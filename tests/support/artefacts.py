@@ -43,12 +43,14 @@ def make_artefact(
     events: int = 12,
     seed: int = 0,
     history_length: int = 20,
+    created: int = 1_500_000_000,
     item_prefix: str = "i",
     user_prefix: str = "u",
 ) -> Path:
     """Write an artefact with items `i0`, `i1`, ..., users `u0`, `u1`, ...; another `seed` gives other scores.
 
-    Only kind `encoder` has scores. `side`: it knows of GENDER and AGE of users, DEVICE of situations, GENRES of items.
+    Only kind `encoder` has scores. `created`: epoch seconds at which all items came to be, years before the events: too
+    old to be explored. `side`: it knows of GENDER and AGE of users, DEVICE of situations, GENRES of items.
     """
     random = np.random.default_rng(seed)
     counts = np.full(users, events)
@@ -64,7 +66,7 @@ def make_artefact(
         [f"{user_prefix}{n}" for n in range(users)],
         histories,
         np.log(1 + np.arange(items, 0, -1)).astype(np.float32),
-        created=np.full(items, 1_600_000_000),
+        created=np.full(items, created),
         interactions=np.bincount(histories.items, minlength=items),
         shown=np.zeros(items, np.int64),
         newest=int(histories.times.max(initial=0)),

@@ -1,4 +1,4 @@
-"""Requests that come together share one statement, and each gets its own user's events or its failure."""
+"""Requests that come together share one statement, and each gets what was streamed of its own user, or its failure."""
 
 from __future__ import annotations
 
@@ -7,32 +7,44 @@ from typing import Any
 
 import pytest
 
-from bento.histories import ALONE, TOGETHER, Histories
+from bento.histories import ALONE, ALONE_WITH_RECORD, TOGETHER, Histories, Known, Wanted
 from pipelines.aws.errors import ServiceUnavailable
 
 
 class Table:
-    """Answers every user with one event named after them, when it is let."""
+    """Answers every user with one event named after them, and a record if one is wanted, when it is let."""
 
     def __init__(self) -> None:
         self.statements: list[str] = []
         self.let = asyncio.Event()
         self.failure: Exception | None = None
 
-    async def rows(self, statement: str, parameters: dict[str, Any]) -> list[Any]:
+    async def rows(self, statement: str, of: dict[str, Any]) -> list[Any]:
         self.statements.append(statement)
         await self.let.wait()
         if self.failure is not None:
             raise self.failure
         if statement == ALONE:
-            return [(f"of {parameters['user_key']}", 1.0)]
-        return [(n, f"of {user}", 1.0) for n, user in enumerate(parameters["users"], 1) if user != "nobody"]
+            return [(f"of {of['user_key']}", 1.0)]
+        if statement == ALONE_WITH_RECORD:
+            return self._with_record(of["user_key"], of["users"])
+        assert statement == TOGETHER
+        pairs = zip(of["user_key"], of["users"], strict=True)
+        return [(n, *row) for n, pair in enumerate(pairs, 1) if pair[0] != "nobody" for row in self._with_record(*pair)]
+
+    def _with_record(self, user: str, users: str | None) -> list[Any]:
+        record = [(None, None, f'{{"name": "{user}", "age": null}}')] if users else []
+        return [*record, (f"of {user}", 1.0, None)]
 
 
-async def asked(histories: Histories, *users: str) -> list[asyncio.Task[Any]]:
-    tasks = [asyncio.create_task(histories.newest("g", user, 0)) for user in users]
+async def asked(histories: Histories, *users: str, dataset: str | None = None) -> list[asyncio.Task[Known]]:
+    tasks = [asyncio.create_task(histories.newest(Wanted("g", user, 0, dataset))) for user in users]
     await asyncio.sleep(0)
     return tasks
+
+
+def of(user: str) -> Known:
+    return Known([(f"of {user}", 1.0)])
 
 
 def test_who_comes_during_a_read_shares_the_next() -> None:
@@ -41,9 +53,25 @@ def test_who_comes_during_a_read_shares_the_next() -> None:
         tasks = await asked(Histories(table), "a", "b", "nobody", "c")  # type: ignore[arg-type]
         assert table.statements == [ALONE]
         table.let.set()
-        found = await asyncio.gather(*tasks)
-        assert found == [[("of a", 1.0)], [("of b", 1.0)], [], [("of c", 1.0)]]
+        assert await asyncio.gather(*tasks) == [of("a"), of("b"), Known([]), of("c")]
         assert table.statements == [ALONE, TOGETHER]
+
+    asyncio.run(script())
+
+
+def test_a_record_comes_with_the_events_in_one_statement() -> None:
+    async def script() -> None:
+        table = Table()
+        histories = Histories(table)  # type: ignore[arg-type]
+        tasks = [*await asked(histories, "a", "b", dataset="d"), *await asked(histories, "c")]
+        table.let.set()
+        found = await asyncio.gather(*tasks)
+        assert found == [
+            Known(of("a").events, {"name": "a", "age": None}),
+            Known(of("b").events, {"name": "b", "age": None}),
+            of("c"),
+        ]
+        assert table.statements == [ALONE_WITH_RECORD, TOGETHER]
 
     asyncio.run(script())
 
@@ -58,7 +86,7 @@ def test_a_failure_reaches_all_who_shared_it_and_nobody_after() -> None:
         failures = await asyncio.gather(*tasks, return_exceptions=True)
         assert all(isinstance(failure, ServiceUnavailable) for failure in failures)
         table.failure = None
-        assert await histories.newest("g", "d", 0) == [("of d", 1.0)]
+        assert await histories.newest(Wanted("g", "d", 0)) == of("d")
 
     asyncio.run(script())
 
@@ -70,7 +98,6 @@ def test_a_client_that_goes_away_holds_up_nobody(gone: int) -> None:
         tasks = await asked(Histories(table), "a", "b", "c")  # type: ignore[arg-type]
         tasks.pop(gone).cancel()
         table.let.set()
-        found = await asyncio.gather(*tasks)
-        assert found == [[(f"of {user}", 1.0)] for user in ("abc"[1 - gone], "c")]
+        assert await asyncio.gather(*tasks) == [of("abc"[1 - gone]), of("c")]
 
     asyncio.run(script())

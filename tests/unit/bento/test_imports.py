@@ -32,7 +32,7 @@ def test_loading_a_version_needs_numpy_and_onnxruntime_and_no_more(tmp_path: Pat
         "from pipelines.serving.asked import Asked\nfrom pipelines.settings import Settings\n"
         f"import bento.metrics, bento.app\n"
         f"class Here(Settings):\n    bento_home = Path({str(tmp_path)!r})\n"
-        "load(Here(home=Path('/nowhere')), Version('v', 's', 'arn', 0, 0), Event()).recommend(Asked('u1', [('i1', 1.0)]), 5)"
+        "load(Here(home=Path('/nowhere')), Version('v', 's', 'arn', 0, 0, 0), Event()).recommend(Asked('u1', [('i1', 1.0)]), 5)"
     )
     assert {"numpy", "onnxruntime"} <= loaded
     assert not loaded & set(HEAVY)

@@ -127,7 +127,7 @@ def test_bentoml_serve_alone_answers_recommendations(home: Settings) -> None:
         with pytest.raises(client(port).exceptions.InvalidInputException, match="GetRecommendations only"):
             client(port).get_personalized_ranking(campaignArn=CAMPAIGN, userId="u3", inputList=["i1"])
     expected = Recommender(Artefact.open(home.home / "one")).recommend(Asked("u3"), 40)
-    assert [(item["itemId"], item["score"]) for item in answer["itemList"]] == expected
+    assert [(item["itemId"], item["score"]) for item in answer["itemList"]] == [(s.item_id, s.score) for s in expected]
     assert abs(sum(item["score"] for item in answer["itemList"]) - 1) < 40 * 5e-8 + 1e-7
     assert answer["ResponseMetadata"]["RequestId"]
     assert listening == {"127.0.0.1"}

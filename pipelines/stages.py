@@ -19,10 +19,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.recipes.catalogue import Recipe, recipe_by_name
+from pipelines.recipes.catalogue import RELATED_ITEMS, Recipe, recipe_by_name
 from pipelines.recipes.contract import CannotTrain, FitSettings, RecipeCode
 from pipelines.recipes.contract import load as load_recipe
 from pipelines.recipes.hyperparameters import HyperparameterError
@@ -38,14 +39,16 @@ IMPORTED = Path("data/imported")
 VALIDATED = Path("data/validated")
 PREPARED = Path("data/prepared")
 REPORTS = Path("data/reports")
+HPO = REPORTS / "hpo.json"
 METRICS = REPORTS / "metrics.json"
 LOSS = REPORTS / "loss.csv"
 COMPARISON = REPORTS / "comparison.csv"
+TEMPORAL = REPORTS / "temporal.csv"
+RELIABILITY = REPORTS / "reliability.csv"
 MODEL = Path("data/model")
 ARTEFACT = Path("data/artefact")
 
 DATASET_TYPES: tuple[DatasetType, ...] = ("INTERACTIONS", "ITEMS", "USERS")
-NDCG = "normalized_discounted_cumulative_gain_at_25"
 
 
 class StageFailed(ValueError):
@@ -118,29 +121,47 @@ def prepare(params: Mapping[str, Any]) -> None:
     log.info("%d interactions of %d users with %d items", len(data.sequences.items), len(data.user_ids), data.items)
 
 
+def tune(params: Mapping[str, Any]) -> None:
+    """Search the hyperparameters if the solution wants it; what is best there holds in the stages that follow."""
+    found: Mapping[str, Any] = {"best": {}, "trials": []}
+    if params["hpo"] is not None:
+        from pipelines.recipes import tuning
+        from pipelines.recipes.ranges import Search
+        from pipelines.recipes.training_data import read_prepared
+
+        recipe, started = _known_recipe(params), time.process_time()
+        search = Search.from_params(recipe, params["hpo"])
+        with _reasons():
+            found = tuning.tune(recipe, _settings(recipe, params), search, read_prepared(PREPARED)).to_json()
+        log.info("%d trials took %.1f CPU s; best: %s", search.trials, time.process_time() - started, found["best"])
+    _write(HPO, json.dumps(found, indent=1) + "\n")
+
+
 def evaluate(params: Mapping[str, Any]) -> None:
-    """Fit on the hold-out's training users; metrics, baselines, best epoch, curve."""
+    """Fit on the hold-out's training users, then on what came before a point in time; numbers, best epoch, warnings."""
+    from pipelines.evaluation import plots, verdict
     from pipelines.recipes import measuring
     from pipelines.recipes.training_data import read_prepared
 
     recipe, code = _recipe(params)
-    started = time.process_time()
+    data, started = read_prepared(PREPARED), time.process_time()
     with _reasons():
-        found = measuring.evaluate(code, read_prepared(PREPARED))
+        found = measuring.evaluate(code, data, scores=recipe.scores)
     log.info("evaluation fit took %.1f CPU s; best epoch %d", time.process_time() - started, found.best_epoch)
-    for name, metrics in {"model": found.metrics, **found.baselines}.items():
-        log.info("NDCG@25 of %s: %.4f", name, metrics[NDCG])
-    report = {
-        "recipe": recipe.name,
-        "metrics": found.metrics,
-        "baselines": found.baselines,
-        "best_epoch": found.best_epoch,
-        "test_users": found.test_users,
-    }
-    _write(METRICS, json.dumps(report, indent=1) + "\n")
-    _write_csv(LOSS, found.curve)
-    scores = {recipe.name: found.metrics, **found.baselines}
-    _write_csv(COMPARISON, [{"model": name, "ndcg_at_25": metrics[NDCG]} for name, metrics in scores.items()])
+    started = time.process_time()
+    temporal = measuring.evaluate_in_time(code, data, found.best_epoch, scores=recipe.scores)
+    log.info("the split by time took %.1f CPU s", time.process_time() - started)
+    report = {"recipe": recipe.name, "best_epoch": found.best_epoch, **asdict(found.measured), "temporal": temporal}
+    warnings = verdict.warnings(report, related_items=recipe.recipe_type == RELATED_ITEMS)
+    for row in plots.comparison("model", report):
+        log.info("NDCG@25 of %(model)s: %(ndcg_at_25).4f", row)
+    for warned in warnings:
+        log.warning("WARNING: %s", warned["text"])
+    _write(METRICS, json.dumps({**report, "warnings": warnings}, indent=1, allow_nan=False) + "\n")
+    _write_csv(LOSS, plots.LOSS, found.curve)
+    _write_csv(COMPARISON, plots.COMPARISON, plots.comparison(recipe.name, report))
+    _write_csv(TEMPORAL, plots.COMPARISON, plots.comparison(recipe.name, temporal))
+    _write_csv(RELIABILITY, plots.RELIABILITY, plots.reliability(report["calibration"]))
 
 
 def train(params: Mapping[str, Any]) -> None:
@@ -164,7 +185,7 @@ def package(params: Mapping[str, Any]) -> None:
 
     _, code = _recipe(params)
     report = json.loads(METRICS.read_text())
-    described = {key: report[key] for key in ("metrics", "baselines", "best_epoch", "test_users")}
+    described = {key: value for key, value in report.items() if key != "recipe"}
     with replacing(ARTEFACT) as directory:
         code.export(code.load(MODEL), read_prepared(PREPARED), directory, {**described, "code": params["code"]})
         Artefact.open(directory)
@@ -175,6 +196,7 @@ STAGES: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
     "import": import_example,
     "validate": validate_example,
     "prepare": prepare,
+    "tune": tune,
     "evaluate": evaluate,
     "train": train,
     "package": package,
@@ -213,14 +235,21 @@ def _known_recipe(params: Mapping[str, Any]) -> Recipe:
 
 
 def _recipe(params: Mapping[str, Any]) -> tuple[Recipe, RecipeCode]:
-    recipe, training = _known_recipe(params), params["training"]
+    """The recipe as it is trained: with the hyperparameters that `tune` found best, if it searched."""
+    recipe, best = _known_recipe(params), json.loads(HPO.read_text())["best"]
+    return recipe, load_recipe(
+        recipe, _settings(recipe, {**params, "hyperparameters": params["hyperparameters"] | best})
+    )
+
+
+def _settings(recipe: Recipe, params: Mapping[str, Any]) -> FitSettings:
+    training = params["training"]
     try:
         algorithm = recipe.algorithm_values({k: str(v) for k, v in params["hyperparameters"].items()})
         featurization = recipe.featurization_values({k: str(v) for k, v in params["featurization"].items()})
-        settings = FitSettings(algorithm, featurization, int(training["seed"]), int(training["threads"]))
-        return recipe, load_recipe(recipe, settings)
     except HyperparameterError as error:
         raise StageFailed(str(error)) from error
+    return FitSettings(algorithm, featurization, int(training["seed"]), int(training["threads"]))
 
 
 def _write(path: Path, text: str) -> None:
@@ -230,11 +259,11 @@ def _write(path: Path, text: str) -> None:
     new.replace(path)
 
 
-def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}")
     with new.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]) if rows else ["epoch"], lineterminator="\n")
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     new.replace(path)

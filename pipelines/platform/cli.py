@@ -191,6 +191,30 @@ def checks(
 
 
 @app.command()
+def metrics(
+    given: Annotated[
+        str,
+        typer.Argument(metavar="VERSION", help="A solution version's ARN, name or id, or a solution's: its newest."),
+    ],
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show how good a version is: AWS's metrics beside simple rules, by time, scores, cold users and items, warnings."""
+    from pipelines.platform.finding import NotFound
+    from pipelines.platform.metrics_command import as_json, collect
+    from pipelines.platform.metrics_views import show
+
+    with _one_line_errors():
+        try:
+            found = collect(_running(), given)
+        except NotFound as error:
+            _fail(str(error))
+        if json:
+            sys.stdout.write(as_json(found) + "\n")
+        else:
+            show(console, found)
+
+
+@app.command()
 def logs(
     name: Annotated[str, typer.Argument(help="A process, as `openpersonalize status` names it.")],
     lines: Annotated[int, typer.Option("-n", "--lines", help="So many of the last lines.")] = 50,

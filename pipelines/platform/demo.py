@@ -19,6 +19,7 @@ from rich.console import Console
 
 from pipelines.datasets.movielens import MovieLens, fetch
 from pipelines.platform import demo_views as views
+from pipelines.platform import metrics_views
 from pipelines.platform.clients import Clients
 from pipelines.platform.demo_numbers import Numbers
 from pipelines.settings import Settings
@@ -199,6 +200,7 @@ def train(demo: Demo) -> dict[str, str]:
         metrics = personalize.get_solution_metrics(solutionVersionArn=version)["metrics"]
         demo.numbers.add_version(name, version, metrics)
         views.metrics(demo.console, name, metrics, demo.numbers.baselines(version))
+        metrics_views.warnings(demo.console, demo.numbers.warnings(version))
     return versions
 
 

@@ -63,6 +63,11 @@ class Numbers:
         known: dict[str, dict[str, float]] = self._internal(arn)["report"]["baselines"]
         return {name: known[name] for name in BASELINES}
 
+    def warnings(self, arn: str) -> list[dict[str, str]]:
+        """What a person must know before they deploy the version."""
+        found: list[dict[str, str]] = self._internal(arn)["report"]["warnings"]
+        return found
+
     def write(self, path: Path, *, arns: Mapping[str, str], lists: Mapping[str, Any]) -> Path:
         """Everything as one JSON document, replaced atomically."""
         urls = {"airflow": f"http://127.0.0.1:{self.settings.control_port}", **endpoints(self.settings)}

@@ -21,6 +21,7 @@ from pipelines.datasets.streamed import write, write_empty
 from pipelines.serving.artefact import Artefact
 from pipelines.serving.asked import Asked
 from pipelines.serving.recommender import Recommender
+from tests.support.measured import ContraryRecipe
 
 ROOT = Path(__file__).parents[2]
 EVENTS = stages.INPUTS / "streamed" / "interactions.parquet"
@@ -83,7 +84,7 @@ def files(directory: Path) -> dict[str, bytes]:
 
 
 def make_version(wanted: dict[str, Any]) -> None:
-    for stage in (stages.prepare, stages.evaluate, stages.train, stages.package):
+    for stage in (stages.prepare, stages.tune, stages.evaluate, stages.train, stages.package):
         stage(wanted)
 
 
@@ -95,14 +96,15 @@ def test_a_version_is_made_and_answers(worktree: Path) -> None:
     assert sum(30 <= int(scored.item_id[1:]) < 40 for scored in answer) >= 8
     report = json.loads(stages.METRICS.read_text())
     assert artefact.manifest["metrics"] == report["metrics"]
+    assert artefact.manifest["warnings"] == report["warnings"] == []
     assert set(report["baselines"]) == {"popularity", "repeat", "markov"}
     assert stages.LOSS.read_text().startswith("epoch,train_loss,validation_loss,")
-    assert [line.split(",")[0] for line in stages.COMPARISON.read_text().splitlines()[1:]] == [
-        "aws-user-personalization",
-        "popularity",
-        "repeat",
-        "markov",
-    ]
+    models = ["aws-user-personalization", "popularity", "repeat", "markov"]
+    for comparison in (stages.COMPARISON, stages.TEMPORAL):
+        assert [line.split(",")[0] for line in comparison.read_text().splitlines()] == ["model", *models]
+    bins = report["calibration"]["bins"]
+    assert len(stages.RELIABILITY.read_text().splitlines()) == 1 + len(bins)
+    assert sum(found["pairs"] for found in bins) == 25 * report["test_users"]
 
 
 def test_the_same_inputs_and_parameters_give_the_same_bytes(worktree: Path) -> None:
@@ -111,6 +113,63 @@ def test_the_same_inputs_and_parameters_give_the_same_bytes(worktree: Path) -> N
     first = files(Path("data"))
     make_version(params())
     assert files(Path("data")) == first
+
+
+def test_a_version_that_loses_to_popularity_says_so_in_its_log_and_its_report(
+    worktree: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    events = streamed()
+    # A few items have most of the events.
+    taken = [f"i{n}" for n in np.random.default_rng(0).geometric(0.1, len(events))]
+    put(events.set_column(1, "ITEM_ID", pa.array(taken)))
+    stages.prepare(params())
+    stages.tune(params())
+    monkeypatch.setattr(stages, "load_recipe", lambda recipe, settings: ContraryRecipe())
+    stages.evaluate(params())
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert said[0].startswith("WARNING: The model LOSES to popularity")
+    report = json.loads(stages.METRICS.read_text())
+    assert [f"WARNING: {warned['text']}" for warned in report["warnings"]] == said
+
+
+def test_what_a_search_finds_best_is_what_is_trained_and_packaged(worktree: Path) -> None:
+    # Related items: a recipe that is fitted in no time.
+    wanted = params(recipe="aws-sims")
+    wanted["hyperparameters"] = {"popularity_discount_factor": 0.5, "min_cointeraction_count": 3}
+    wanted["featurization"] = {}
+    wanted["hpo"] = {"trials": 4, "ranges": {"popularity_discount_factor": {"minimum": 0.6, "maximum": 0.9}}}
+    make_version(wanted)
+    report = json.loads(stages.HPO.read_text())
+    assert len(report["trials"]) == 4
+    assert 0.6 <= report["best"]["popularity_discount_factor"] <= 0.9
+    assert report["best"]["min_cointeraction_count"] == 3
+    told = Artefact.open(stages.ARTEFACT).manifest["hyperparameters"]
+    assert told | report["best"] == told
+    first = files(Path("data"))
+    make_version(wanted)
+    assert files(Path("data")) == first
+
+
+def test_without_a_search_nothing_is_read_and_an_empty_report_is_written(worktree: Path) -> None:
+    stages.tune(params())  # There is no data/prepared.
+    assert json.loads(stages.HPO.read_text()) == {"best": {}, "trials": []}
+
+
+def test_an_excluded_column_changes_no_byte_of_what_is_trained_on(worktree: Path) -> None:
+    device = {"name": "DEVICE", "type": "string", "categorical": True}
+    wide = read_schema({**SCHEMA, "fields": [*SCHEMA["fields"], device]}, "INTERACTIONS")
+    excluded = params(columns={"INTERACTIONS": [name for name in wide.names if name != "DEVICE"]})
+
+    def prepared(devices: list[str], wanted: dict[str, Any]) -> dict[str, bytes]:
+        events = streamed()
+        column = pa.array([devices[n % len(devices)] for n in range(len(events))])
+        write(iter([events.append_column("DEVICE", column)]), EVENTS, wide)
+        stages.prepare(wanted)
+        return files(stages.PREPARED)
+
+    without = prepared(["phone", "tablet"], excluded)
+    assert prepared(["television"], excluded) == without
+    assert prepared(["phone", "tablet"], params()) != without
 
 
 def test_outputs_are_new_files_never_written_in_place(worktree: Path) -> None:
@@ -159,6 +218,7 @@ def test_a_recipe_that_cannot_be_trained_says_so(worktree: Path) -> None:
 
 def test_a_hyperparameter_out_of_range_says_so(worktree: Path) -> None:
     wanted = params()
+    stages.tune(wanted)
     wanted["hyperparameters"]["bptt"] = 99
     with pytest.raises(stages.StageFailed, match=r"bptt: 99 is outside \[2, 32\]"):
         stages.train(wanted)
@@ -178,7 +238,7 @@ def test_every_stage_of_dvc_yaml_is_a_function_and_the_other_way_round() -> None
 def test_a_groups_file_is_the_roots_less_import_and_validate() -> None:
     root = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     group = yaml.safe_load(stages_definition.group_dvc_yaml())["stages"]
-    assert list(group) == ["prepare", "evaluate", "train", "package"]
+    assert list(group) == ["prepare", "tune", "evaluate", "train", "package"]
     for name, stage in group.items():
         left_out = [dep for dep in root[name]["deps"] if dep not in stage["deps"]]
         assert all(dep.startswith("pipelines/") or dep == "data/validated" for dep in left_out)

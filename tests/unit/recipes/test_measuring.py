@@ -4,57 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipelines.datasets.sequences import Sequences
 from pipelines.evaluation.holdout import split
 from pipelines.recipes.contract import CannotTrain, Fitted, Queries
 from pipelines.recipes.measuring import evaluate, evaluate_in_time, measure
 from pipelines.recipes.training_data import TrainingData
-from tests.support.recipe_contract import drifting, training_data
+from tests.support.measured import ITEMS, Follower, FollowerRecipe, walking
+from tests.support.recipe_contract import drifting
 
 NDCG = "normalized_discounted_cumulative_gain_at_25"
-ITEMS = 100
-
-
-@dataclass(frozen=True)
-class Follower:
-    """Certain, as `sure` says, that item n + 1 follows item n; nothing else is any different from the rest."""
-
-    items: int
-    sure: float = 8.0
-
-    def answer(self, queries: Queries) -> Iterator[NDArray[np.float32]]:
-        for user in range(queries.given.users):
-            logits = np.zeros(self.items, np.float32)
-            for item in queries.given.items_of(user)[-1:]:
-                logits[(item + 1) % self.items] = self.sure
-            yield logits
-
-
-class FollowerRecipe:
-    """Enough of the contract to be measured; remembers what it was fitted on."""
-
-    def __init__(self, sure: float = 8.0) -> None:
-        self.sure = sure
-        self.fits: list[tuple[TrainingData, int | None]] = []
-
-    def fit(self, data: TrainingData, epochs: int | None = None) -> Fitted:
-        self.fits.append((data, epochs))
-        return Fitted(Follower(data.items, self.sure), 5 if epochs is None else epochs)
-
-
-def walking(users: int = 60, each: int = 20) -> TrainingData:
-    """User u begins at item u and takes the next one each time, an hour later; users begin one after the other."""
-    items = (np.arange(users)[:, None] + np.arange(each)) % ITEMS
-    times = 3600 * (20 * np.arange(users)[:, None] + np.arange(each))
-    offsets = np.arange(0, users * each + 1, each)
-    return training_data(Sequences(offsets, items.ravel().astype(np.int32), times.ravel()), ITEMS)
 
 
 def test_it_is_fitted_once_on_the_training_users_and_measured_on_the_others() -> None:

@@ -26,16 +26,23 @@ BUCKETS = 8
 
 @dataclass(frozen=True)
 class Chunk:
-    """One step: the same stretch of B users' sequences, T events long, in which P events have a successor."""
+    """One step: the same stretch of B users' sequences, T events long, in which P events have a successor.
+
+    N = P + F events are predicted, the last F of them the first event of their user, from no history.
+    """
 
     items: NDArray[np.int64]
     """(B, T) item codes; where `valid` is false some other user's."""
     valid: NDArray[np.bool_]
     """(B, T): the event and its successor belong to the user; P of them are true."""
     targets: NDArray[np.int64]
-    """(P,) the item that came next."""
+    """(N,) the item that came next."""
     weights: NDArray[np.float32]
-    """(P,) how much the prediction of that event counts."""
+    """(N,) how much the prediction of that event counts."""
+    rows: NDArray[np.int64]
+    """(N,) which of the B users it is."""
+    context: NDArray[np.int32]
+    """(N, columns) the situation of the event that is predicted (Sequences.context)."""
     seen: NDArray[np.int64]
     """(S,) row x number of items + item, for each distinct item that the user had before the target."""
     seen_bucket: NDArray[np.int64]
@@ -62,9 +69,18 @@ def chunk_count(sequences: Sequences, size: int, length: int) -> int:
 
 
 def chunks(
-    sequences: Sequences, weights: NDArray[np.float32], users: NDArray[np.int64], length: int, items: int
+    sequences: Sequences,
+    weights: NDArray[np.float32],
+    users: NDArray[np.int64],
+    length: int,
+    items: int,
+    *,
+    from_nothing: bool = False,
 ) -> Iterator[Chunk]:
-    """The chunks of one batch of users, oldest first; users whose history has ended are gone from later ones."""
+    """The chunks of one batch of users, oldest first; users whose history has ended are gone from later ones.
+
+    `from_nothing`: whether the first events of the users are predicted too.
+    """
     sequences, weights = _of_users(sequences, weights, users)
     users = np.arange(len(users))
     starts, counts = sequences.offsets[:-1][users], np.diff(sequences.offsets)[users]
@@ -77,11 +93,15 @@ def chunks(
         at = rows[valid]
         first = np.broadcast_to(starts[:active, None], rows.shape)[valid]
         seen, age = seen_before(sequences.items, again, first, at, items)
+        newcomers = starts[: active if from_nothing and begin == 0 else 0]
+        predicted = np.concatenate([at + 1, newcomers])
         yield Chunk(
             sequences.items[np.minimum(rows, last)].astype(np.int64),
             valid,
-            sequences.items[at + 1].astype(np.int64),
-            weights[at + 1],
+            sequences.items[predicted].astype(np.int64),
+            weights[predicted],
+            np.concatenate([np.nonzero(valid)[0], np.arange(len(newcomers))]),
+            sequences.context[predicted] if len(sequences.context) else np.zeros((len(predicted), 0), np.int32),
             seen,
             buckets(age),
         )

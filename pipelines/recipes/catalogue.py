@@ -247,6 +247,10 @@ _CUSTOM = (
         "Predicts a user's next items, among them items that are new (legacy).",
         (*_sequence(149), *_COLD_START),
         "featurize_coldstart",
+        family=SEQUENCE_FAMILY,
+        metadata=True,
+        context=True,
+        scores=True,
     ),
 )
 

@@ -1,59 +1,38 @@
-"""A GRU over item embeddings with a full softmax: the model of the HRNN family, and its training loop.
+"""A GRU over item vectors with a full softmax: the model of the HRNN family.
 
-w_u is a linear map of two views of the history: the state of a GRU after its events (Hidasi et al., Session-based
-recommendations with recurrent neural networks, 2016), which knows their order, and the sum of their embeddings over
-the root of their number, which forgets none (0.014 of NDCG@25 on MovieLens-100K). The logit of item i is
+w_u is the sum of two parts. One is a linear map of two views of the history: the state of a GRU after its events
+(Hidasi et al., Session-based recommendations with recurrent neural networks, 2016), which knows their order, and the
+sum of their vectors over the root of their number, which forgets none (0.014 of NDCG@25 on MovieLens-100K). The other
+is the side: the sum of the vectors of what is known of the user and of the situation of the event that is predicted
+(each a value of a column, as in Rendle, Factorization Machines, 2010). The logit of item i is
 
-    w_u . e_i + b_i + r(age of the user's newest event with item i, if there is one)
+    w_u . w_i + b_i + r(age of the user's newest event with item i, if there is one)
 
 that is an inner product of an extended user vector [w_u, 1, r at each item of the history] with an extended item
-vector [e_i, b_i, one-hot of i]. e_i is also how item i enters the GRU. r, one number per power of two of the age, is
-learned and says whether people return to an item (groceries) or not (films): a state of 149 numbers cannot remember
-hundreds of items, and without r a film recommender spends its list on films already seen.
+vector [w_i, b_i, one-hot of i]. w_i (item_vectors.py) is also how item i enters the GRU. r, one number per power of
+two of the age, is learned and says whether people return to an item (groceries) or not (films): a state of 149 numbers
+cannot remember hundreds of items, and without r a film recommender spends its list on films already seen.
+
+Of a user without events the side is all there is, and what is popular takes the place of b_i: side . w_i + popularity.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipelines.datasets.sequences import Sequences
-from pipelines.progress import Progress
 from pipelines.recipes import batches
+from pipelines.recipes.contract import Queries
+from pipelines.recipes.item_vectors import ItemVectors, weighted_sums
 from pipelines.serving.parts import HISTORY_LENGTH
+from pipelines.serving.vocabulary import Bags
 
-LEARNING_RATE = 8e-3
-WARM_UP_STEPS = 20
 DROPOUT = 0.2
-EMBEDDING_SCALE = 0.05
-CLIP = 1.0
-USERS_PER_BATCH = 32
-LOGITS_AT_ONCE = 2**23
-"""Largest (rows x items) block of logits in memory: 32 MiB of float32."""
-
-AfterEpoch = Callable[[int, float, "GruModel"], bool]
-"""(epoch from 1, mean training loss, model) -> whether to go on."""
-
-
-@dataclass(frozen=True)
-class FitOptions:
-    """How long and how a model is fitted."""
-
-    hidden_dimension: int
-    bptt: int
-    recency_mask: bool
-    seed: int
-    threads: int
-    planned_epochs: int
-    """The learning rate falls linearly to 0 over this many; a fit may stop before."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +42,7 @@ class Carried:
     state: Tensor
     """(1, B, d) of the GRU."""
     total: Tensor
-    """(B, d) sum of the embeddings so far."""
+    """(B, d) sum of the item vectors so far."""
     events: int
     """How many they were."""
 
@@ -72,138 +51,95 @@ class Carried:
         return Carried(self.state[:, :count].contiguous(), self.total[:count], self.events)
 
 
-class GruModel(nn.Module):
-    """Embeddings, GRU, projection, item biases, repeat weights."""
+class HistoryEncoder(nn.Module):
+    """GRU, projection, repeat weights: what a user's events make of the user's vector."""
 
-    def __init__(self, items: int, dimension: int) -> None:
+    def __init__(self, dimension: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(items, dimension)
         self.gru = nn.GRU(dimension, dimension, batch_first=True)
         self.projection = nn.Linear(2 * dimension, dimension)
-        self.bias = nn.Parameter(torch.zeros(items))
         self.repeat = nn.Parameter(torch.zeros(batches.BUCKETS))
-        nn.init.normal_(self.embedding.weight, std=EMBEDDING_SCALE)
 
-    def forward(self, items: Tensor, carried: Carried | None = None) -> tuple[Tensor, Carried]:
-        """(B, T) item codes, what was carried from the events before them -> (B, T, d) user vectors, what to carry on.
+    def forward(self, vectors: Tensor, carried: Carried | None = None) -> tuple[Tensor, Carried]:
+        """(B, T, d) item vectors, what was carried from the events before -> (B, T, d) users' vectors, what to carry on.
 
         Rows of `carried` beyond B belong to users whose history has ended.
         """
-        embedded = self.embedding(items)  # (B, T, d)
-        before = carried.rows(len(items)) if carried else None
-        hidden, state = self.gru(embedded, before.state if before else None)
-        total = embedded.cumsum(1) + (before.total[:, None] if before else 0)
-        events = torch.arange(1, items.shape[1] + 1, device=items.device) + (before.events if before else 0)
+        before = carried.rows(len(vectors)) if carried else None
+        hidden, state = self.gru(vectors, before.state if before else None)
+        total = vectors.cumsum(1) + (before.total[:, None] if before else 0)
+        events = torch.arange(1, vectors.shape[1] + 1, device=vectors.device) + (before.events if before else 0)
         both = torch.cat([hidden, total / events.sqrt()[:, None]], dim=2)  # (B, T, 2d)
         user = self.projection(functional.dropout(both, DROPOUT, self.training))
         return user, Carried(state.detach(), total[:, -1].detach(), int(events[-1]))
 
-    def logits(self, user: Tensor, seen: Tensor, seen_bucket: Tensor) -> Tensor:
-        """(P, d) user vectors and their histories (see batches.Chunk) -> (P, items)."""
-        plain = user @ self.embedding.weight.T + self.bias  # (P, items)
-        return plain.view(-1).index_add(0, seen, self.repeat[seen_bucket]).view_as(plain)
+    def newest(self, vectors: Tensor) -> Tensor:
+        """(length, d) vectors of a whole history -> (d,) the user's vector after it: what serving computes."""
+        hidden, _ = self.gru(vectors[None, -batches.GRU_LENGTH :])
+        user: Tensor = self.projection(torch.cat([hidden[0, -1], vectors.sum(0) / len(vectors) ** 0.5]))
+        return user
+
+
+class SideVectors(nn.Module):
+    """What is known of users and situations: a vector a value, (values of users, then of context; d)."""
+
+    starts: Tensor
+
+    def __init__(self, matrix: Tensor, starts: Tensor) -> None:
+        """`starts` (columns,): the row of each context column's first value."""
+        super().__init__()
+        self.matrix = nn.Parameter(matrix)
+        self.register_buffer("starts", starts, persistent=False)
+
+    def forward(self, users: Bags, rows: Tensor, context: Tensor) -> Tensor:
+        """What is known of B users, which of them each of N queries is of, (N, columns) its situation -> (N, d)."""
+        device = self.matrix.device
+        parts = [torch.from_numpy(part).to(device) for part in (users.codes, users.offsets, users.weights)]
+        of_users = weighted_sums(self.matrix, *parts)
+        # A column without a value looks up the row of zeros at the end.
+        padded = functional.pad(self.matrix, (0, 0, 0, 1))
+        codes = torch.where(context >= 0, context + self.starts, len(self.matrix))
+        return functional.embedding(rows, of_users) + functional.embedding(codes, padded).sum(1)
+
+
+class HrnnModel(nn.Module):
+    """The three parts, as they train."""
+
+    def __init__(self, items: ItemVectors, side: SideVectors) -> None:
+        super().__init__()
+        self.items = items
+        self.history = HistoryEncoder(side.matrix.shape[1])
+        self.side = side
+
+
+@dataclass(frozen=True)
+class Answering:
+    """What it takes to answer: the trained parts, and the vectors of every item of the catalogue."""
+
+    history: HistoryEncoder
+    side: SideVectors
+    items: Tensor
+    """(items, d + 1), biases last."""
+    popularity: Tensor
+    """(items,)"""
 
     @torch.no_grad()
-    def answer(self, given: Sequences) -> Iterator[Tensor]:
-        """The logits of each user after all given events, (items,) a user: what serving computes."""
-        self.eval()
+    def answers(self, queries: Queries) -> Iterator[Tensor]:
+        """(items,) logits a query, as serving computes them."""
+        self.history.eval()
+        given = queries.given
+        context = torch.from_numpy(queries.context.astype(np.int64))
+        alone = torch.zeros(1, dtype=torch.int64)
         for user in range(given.users):
+            known = queries.user_features.of(np.array([user]))
+            side = self.side(known, alone, context[user : user + 1])[0]  # (d,)
             history = given.items_of(user)[-HISTORY_LENGTH:]
-            last = np.array([len(history) - 1])
-            alone = Sequences(np.array([0, len(history)]), history, np.zeros(len(history), np.int64))
-            again, first = batches.next_occurrence(alone), np.zeros(1, np.int64)
-            seen, age = batches.seen_before(history, again, first, last, len(self.bias))
-            device = self.bias.device
-            embedded = self.embedding(torch.from_numpy(history.astype(np.int64)).to(device))  # (length, d)
-            hidden, _ = self.gru(embedded[None, -batches.GRU_LENGTH :])
-            both = torch.cat([hidden[0, -1:], embedded.sum(0, keepdim=True) / len(history) ** 0.5], dim=1)
-            tensors = [torch.from_numpy(part).to(device) for part in (seen, batches.buckets(age))]
-            yield self.logits(self.projection(both), *tensors)[0].cpu()
-
-
-def fit(sequences: Sequences, items: int, options: FitOptions, epochs: int, after: AfterEpoch) -> GruModel:
-    """Train for `epochs`, or until `after` says stop; the same model, bit for bit, for the same thread count."""
-    with reproducible(options.seed, options.threads) as device:
-        random = np.random.default_rng(options.seed)
-        weights = batches.recency_weights(sequences.times, options.recency_mask)
-        model = GruModel(items, options.hidden_dimension)
-        popularity = log_popularity(sequences.items, weights, items)
-        model.bias.data = torch.from_numpy(popularity)
-        model.repeat.data = torch.from_numpy(batches.repeat_lift(sequences, np.exp(popularity)))
-        model.to(device)
-        optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
-        step, seen, events = 0, 0, int(np.maximum(np.diff(sequences.offsets) - 1, 0).sum())
-        for epoch in range(1, epochs + 1):
-            model.train()
-            total = 0.0
-            with Progress(f"epoch {epoch} of {epochs}, events", events) as progress:
-                for users in batches.batches(sequences, USERS_PER_BATCH, random):
-                    carried: Carried | None = None
-                    for chunk in batches.chunks(sequences, weights, users, options.bptt, items):
-                        rate = _rate(step, seen / (events * options.planned_epochs))
-                        for group in optimizer.param_groups:
-                            group["lr"] = rate
-                        optimizer.zero_grad()
-                        loss, carried = _backward(model, chunk, carried, device)
-                        nn.utils.clip_grad_norm_(model.parameters(), CLIP)
-                        optimizer.step()
-                        total += loss
-                        step += 1
-                        seen += len(chunk.targets)
-                        progress.advance(len(chunk.targets))
-            if not after(epoch, total / max(events, 1), model):
-                break
-        return model.cpu().eval()
-
-
-def _backward(
-    model: GruModel, chunk: batches.Chunk, carried: Carried | None, device: torch.device
-) -> tuple[float, Carried]:
-    """Gradients of the chunk's mean loss; its summed loss, and what the users carry on."""
-    vectors, carried = model(torch.from_numpy(chunk.items).to(device), carried)
-    user = vectors[torch.from_numpy(chunk.valid).to(device)]  # (P, d)
-    # Block by block into a leaf: the logits of a whole chunk need not fit into memory.
-    leaf = user.detach().requires_grad_()
-    items, summed = len(model.bias), 0.0
-    block = max(1, LOGITS_AT_ONCE // items)
-    for start in range(0, len(leaf), block):
-        rows = slice(start, start + block)
-        inside = (chunk.seen >= start * items) & (chunk.seen < (start + block) * items)
-        seen = torch.from_numpy(chunk.seen[inside] - start * items).to(device)
-        bucket = torch.from_numpy(chunk.seen_bucket[inside]).to(device)
-        targets = torch.from_numpy(chunk.targets[rows]).to(device)
-        weights = torch.from_numpy(chunk.weights[rows]).to(device)
-        each = functional.cross_entropy(model.logits(leaf[rows], seen, bucket), targets, reduction="none")
-        torch.autograd.backward((each * weights).sum() / len(leaf))
-        summed += float(each.detach().sum())
-    torch.autograd.backward(user, leaf.grad)
-    return summed, carried
-
-
-def _rate(step: int, done: float) -> float:
-    """Linear warm-up, then down with the share of the plan that is done."""
-    return LEARNING_RATE * min(1.0, (step + 1) / WARM_UP_STEPS) * (1 - done)
-
-
-def log_popularity(codes: NDArray[np.int32], weights: NDArray[np.float32], items: int) -> NDArray[np.float32]:
-    """Logits whose softmax is each item's share of the (weighted) events, (items,) float32; no item has share 0."""
-    counts = np.bincount(codes, weights, minlength=items) + 0.5
-    return np.asarray(np.log(counts / counts.sum()), np.float32)
-
-
-@contextlib.contextmanager
-def reproducible(seed: int, threads: int) -> Iterator[torch.device]:
-    """Seeds, thread count and deterministic kernels for a block, as they were before it afterwards."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    # cuBLAS is deterministic only with a fixed workspace; it reads this when it starts.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    before, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(True)
-        try:
-            yield device
-        finally:
-            torch.use_deterministic_algorithms(strict)
-            torch.set_num_threads(before)
+            if not len(history):
+                yield self.popularity + self.items[:, :-1] @ side
+                continue
+            codes = torch.from_numpy(history.astype(np.int64))
+            newest = self.history.newest(self.items[codes, :-1]) + side
+            logits = self.items @ functional.pad(newest, (0, 1), value=1.0)
+            items, back = np.unique(history[::-1], return_index=True)
+            logits[torch.from_numpy(items)] += self.history.repeat[torch.from_numpy(batches.buckets(back + 1))]
+            yield logits

@@ -23,7 +23,7 @@ Weights = Mapping[str, NDArray[np.float32]]
 def gru_encoder(weights: Weights) -> bytes:
     """`vectors` float32 (1, length, d + 1), rows of item_matrix -> float32 (1, d + 1), the user's vector.
 
-    `weights`: GruModel's state by torch's names. The last column of item_matrix is the item's bias: the GRU reads it
+    `weights`: HistoryEncoder's state by torch's names. The last column of item_matrix is the item's bias: the GRU reads it
     with weight 0, and the user's vector ends with 1.
     """
     from onnx import TensorProto, helper, numpy_helper

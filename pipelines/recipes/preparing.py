@@ -116,6 +116,7 @@ def prepare(inputs: Inputs, wanted: Wanted) -> TrainingData:
     if wanted.metadata:
         of_items = features(inputs.items, "ITEM_ID", items, usable(inputs.schemas["ITEMS"]))
         of_users = features(inputs.users, "USER_ID", people, usable(inputs.schemas["USERS"]))
+    came, dated = created(inputs.items, items, sequences)
     return TrainingData(
         sequences,
         items,
@@ -124,13 +125,16 @@ def prepare(inputs: Inputs, wanted: Wanted) -> TrainingData:
         of_items,
         of_users,
         vocabulary,
-        created(inputs.items, items, sequences),
+        came,
         shown(interactions, items) + shown_implicitly(inputs.shown, items),
+        dated,
     )
 
 
-def created(items: pa.Table, ids: Sequence[str], sequences: Sequences) -> NDArray[np.int64]:
-    """(items,) epoch seconds: CREATION_TIMESTAMP, else the item's oldest interaction, else the newest of all."""
+def created(items: pa.Table, ids: Sequence[str], sequences: Sequences) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """(items,) epoch seconds: CREATION_TIMESTAMP, else the item's oldest interaction, else the newest of all.
+
+    And (items,) whether it is CREATION_TIMESTAMP."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -140,7 +144,8 @@ def created(items: pa.Table, ids: Sequence[str], sequences: Sequences) -> NDArra
         given = items["CREATION_TIMESTAMP"].combine_chunks().cast(pa.int64()).take(row)
         known = given.is_valid().to_numpy(zero_copy_only=False)
         found[known] = given.drop_null().to_numpy()
-    return found
+        return found, known
+    return found, np.zeros(len(ids), np.bool_)
 
 
 def shown(interactions: pa.Table, ids: Sequence[str]) -> NDArray[np.int64]:

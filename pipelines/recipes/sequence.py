@@ -1,12 +1,13 @@
-"""The HRNN family: aws-user-personalization and aws-personalized-ranking share this model and differ in their reader.
+"""The HRNN family: aws-user-personalization, aws-personalized-ranking and the aws-hrnn recipes share this model.
 
-Between the recipe contract and the GRU of gru.py: which users train, how long, and what is written for serving.
+They differ in what they read (the catalogue's `metadata` and `context`), in which items they take for new
+(cold_items.py) and in their reader. Between the recipe contract and the model of gru.py: which users train, how
+long, and what is written for serving.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,14 +20,18 @@ from pipelines.evaluation.holdout import Holdout, split
 from pipelines.evaluation.metrics import LIST_LENGTH, offline_metrics
 from pipelines.recipes import batches
 from pipelines.recipes.catalogue import Recipe
+from pipelines.recipes.cold_items import ColdStart, log_rates, log_shares
 from pipelines.recipes.contract import FitSettings, Fitted, Queries
 from pipelines.recipes.onnx_gru import gru_encoder
+from pipelines.recipes.sequence_model import SequenceModel, context_starts, finished, updated
 from pipelines.recipes.training_data import TrainingData
-from pipelines.serving.parts import HISTORY_LENGTH, Encoding
+from pipelines.serving.ordering import softmax, top
+from pipelines.serving.parts import HISTORY_LENGTH, Encoding, Side
 from pipelines.serving.writing import write_artefact
 
 if TYPE_CHECKING:
-    from pipelines.recipes.gru import AfterEpoch, FitOptions, GruModel
+    from pipelines.recipes.fitting import FitOptions, Lessons
+    from pipelines.recipes.gru import HrnnModel
 
 MIN_EPOCHS, MAX_EPOCHS, MIN_STEPS = 6, 30, 400
 """A fit plans enough epochs for MIN_STEPS steps, within these bounds: small data needs more rounds to learn anything."""
@@ -38,41 +43,28 @@ VALIDATION_SEED = 1
 
 @dataclass(frozen=True)
 class SequenceConfig:
-    """Hyperparameters of spec/recipes.md section 4, and how the fit runs."""
+    """Hyperparameters of spec/recipes.md sections 4 and 9, and how the fit runs."""
 
     hidden_dimension: int = 149
     bptt: int = 32
     recency_mask: bool = True
     min_user_history_length_percentile: float = 0.0
     max_user_history_length_percentile: float = 0.99
+    cold_start_max_interactions: int | None = None
+    """This and the next two: of aws-hrnn-coldstart only."""
+    cold_start_max_duration: float | None = None
+    cold_start_relative_from: str | None = None
     seed: int = 0
     threads: int = 2
 
-
-@dataclass(frozen=True)
-class SequenceModel:
-    """Weights by torch's names, and the recency mask's popularity, as numpy arrays."""
-
-    weights: Mapping[str, NDArray[np.float32]]
-    popularity: NDArray[np.float32]
-    """(items,) logits of a user of whom nothing is known."""
-
-    def save(self, directory: Path) -> None:
-        directory.mkdir(parents=True)
-        np.save(directory / "popularity.npy", self.popularity)
-        for name, array in self.weights.items():
-            np.save(directory / f"{name}.npy", array)
-        (directory / "model.json").write_text(json.dumps({"weights": sorted(self.weights)}, indent=1) + "\n")
-
-    def answer(self, queries: Queries) -> Iterator[NDArray[np.float32]]:
-        import torch
-
-        from pipelines.recipes.gru import GruModel
-
-        model = GruModel(*self.weights["embedding.weight"].shape)
-        model.load_state_dict({name: torch.from_numpy(array) for name, array in self.weights.items()})
-        for logits in model.answer(queries.given):
-            yield logits.numpy()
+    @property
+    def cold_start(self) -> ColdStart | None:
+        """Which items are cold by definition; None for recipes that know no such."""
+        if self.cold_start_max_interactions is None:
+            return None
+        assert self.cold_start_max_duration is not None
+        assert self.cold_start_relative_from is not None
+        return ColdStart(self.cold_start_max_interactions, self.cold_start_max_duration, self.cold_start_relative_from)
 
 
 class SequenceRecipe:
@@ -89,45 +81,35 @@ class SequenceRecipe:
 
     def fit(self, data: TrainingData, epochs: int | None = None) -> Fitted:
         """With `epochs` on everybody; without, the epoch is chosen on some of the users, who do not train."""
+        from pipelines.recipes import fitting
+
+        cold_start = self.config.cold_start
+        if cold_start is not None:
+            cold_start.check(cold_start.cold(data))
         if epochs is not None:
-            training = self._trainable(data.sequences)
-            return Fitted(self._fit(data, training, epochs, lambda *_: True), epochs)
+            lessons = self._lessons(data)
+            model = fitting.fit(lessons, self._options(lessons), epochs, lambda *_: True)
+            return Fitted(finished(model, data, lessons.codes, self._rates(data)), epochs)
         # Validation users train nothing: of a user it has seen, a model remembers the items, and the epoch with the
         # best memory is not the best for new users.
         validation = split(data.sequences, share=VALIDATION_SHARE, seed=VALIDATION_SEED)
-        search = _BestEpoch(validation, data.items)
-        training = self._trainable(validation.train)
-        planned = self._options(training).planned_epochs
-        model = self._fit(data, training, planned, search)
-        weights = {name: tensor.numpy() for name, tensor in search.weights.items()}
-        return Fitted(replace(model, weights=weights), search.best_epoch, search.curve)
-
-    def _fit(self, data: TrainingData, training: Sequences, epochs: int, after: AfterEpoch) -> SequenceModel:
-        from pipelines.recipes import gru
-
-        model = gru.fit(training, data.items, self._options(training), epochs, after)
-        weights = {name: tensor.detach().numpy().copy() for name, tensor in model.state_dict().items()}
-        return SequenceModel(weights, self._popularity(data))
+        training = data.of_users(validation.train_users, validation.train)
+        lessons, rates = self._lessons(training), self._rates(training)
+        search = _BestEpoch(data, validation, lambda model: finished(model, training, lessons.codes, rates))
+        options = self._options(lessons)
+        fitting.fit(lessons, options, options.planned_epochs, search)
+        return Fitted(search.model, search.best_epoch, search.curve)
 
     def update(self, model: SequenceModel, old: TrainingData, new: TrainingData) -> SequenceModel:
-        """The same weights for `new`'s catalogue: an item that `old` lacks enters by its popularity alone."""
-        popularity = self._popularity(new)
-        codes = {identifier: code for code, identifier in enumerate(old.item_ids)}
-        source = np.array([codes.get(identifier, -1) for identifier in new.item_ids], np.int64)
-        known = source >= 0
-        weights = dict(model.weights)
-        weights["embedding.weight"] = np.where(known[:, None], model.weights["embedding.weight"][source], np.float32(0))
-        weights["bias"] = np.where(known, model.weights["bias"][source], popularity)
-        return SequenceModel(weights, popularity)
+        """The same weights for `new`'s catalogue, see sequence_model.updated."""
+        return updated(model, old, new, self._rates(new))
 
     def load(self, directory: Path) -> SequenceModel:
-        names = json.loads((directory / "model.json").read_text())["weights"]
-        weights = {name: np.load(directory / f"{name}.npy") for name in names}
-        return SequenceModel(weights, np.load(directory / "popularity.npy"))
+        return SequenceModel.load(directory)
 
     def export(self, model: SequenceModel, data: TrainingData, directory: Path, described: Mapping[str, Any]) -> None:
-        weights = model.weights
         ages = batches.buckets(np.arange(1, HISTORY_LENGTH + 1))
+        config = {name: value for name, value in asdict(self.config).items() if value is not None}
         write_artefact(
             directory,
             recipe=self.recipe.name,
@@ -136,74 +118,112 @@ class SequenceRecipe:
             explores=self.recipe.explores,
             catalogue=data.catalogue(model.popularity),
             answers=Encoding(
-                np.concatenate([weights["embedding.weight"], weights["bias"][:, None]], axis=1),
-                gru_encoder(weights),
+                model.item_matrix,
+                gru_encoder(model.history),
                 HISTORY_LENGTH,
-                weights["repeat"][ages],
+                model.history["repeat"][ages],
+                side=_side(model, data),
             ),
-            described={**described, "hyperparameters": asdict(self.config)},
+            described={**described, "hyperparameters": config},
         )
 
-    def _options(self, training: Sequences) -> FitOptions:
-        from pipelines.recipes.gru import USERS_PER_BATCH, FitOptions
+    def _options(self, lessons: Lessons) -> FitOptions:
+        from pipelines.recipes.fitting import USERS_PER_BATCH, FitOptions
 
         config = self.config
-        steps = max(1, batches.chunk_count(training, USERS_PER_BATCH, config.bptt))
-        return FitOptions(
-            config.hidden_dimension,
-            config.bptt,
-            config.recency_mask,
-            config.seed,
-            config.threads,
-            min(MAX_EPOCHS, max(MIN_EPOCHS, MIN_STEPS // steps)),
+        steps = max(1, batches.chunk_count(lessons.sequences, USERS_PER_BATCH, config.bptt))
+        planned = min(MAX_EPOCHS, max(MIN_EPOCHS, MIN_STEPS // steps))
+        return FitOptions(config.hidden_dimension, config.bptt, config.seed, config.threads, planned)
+
+    def _lessons(self, data: TrainingData) -> Lessons:
+        """What trains: users within the percentiles, and the items that they have events with.
+
+        Items that nobody has events with stay outside: as wrong answers at every step they would learn, and teach
+        their metadata, that nobody wants what nobody was offered.
+        """
+        from pipelines.recipes.fitting import Lessons
+
+        users = self._trainable(data.sequences)
+        sequences = data.sequences.of_users(users)
+        codes = np.unique(sequences.items).astype(np.int64)
+        places = np.zeros(data.items, np.int32)
+        places[codes] = np.arange(len(codes))
+        cold_start = self.config.cold_start
+        return Lessons(
+            replace(sequences, items=places[sequences.items]),
+            codes,
+            batches.recency_weights(sequences.times, self.config.recency_mask),
+            log_shares(self._rates(data)[codes]),
+            data.item_features.bags.of(codes),
+            data.item_features.vocabulary.size,
+            np.zeros(len(codes), np.bool_) if cold_start is None else cold_start.cold(data)[codes],
+            data.user_features.bags.of(users),
+            data.user_features.vocabulary.size + data.context.size,
+            context_starts(data),
         )
 
-    def _trainable(self, sequences: Sequences) -> Sequences:
+    def _trainable(self, sequences: Sequences) -> NDArray[np.int64]:
         """Users whose history length lies within the percentiles; all, if that would leave nobody."""
         counts = np.diff(sequences.offsets)
         config = self.config
         bounds = [config.min_user_history_length_percentile, config.max_user_history_length_percentile]
-        low, high = np.quantile(counts, bounds) if len(counts) else (0, 0)
+        low, high = np.quantile(counts[counts > 0], bounds) if counts.any() else (0, 0)
         inside = np.flatnonzero((counts >= low) & (counts <= high) & (counts >= 2))
-        return sequences.of_users(inside) if len(inside) else sequences
+        return inside if len(inside) else np.arange(sequences.users)
 
-    def _popularity(self, data: TrainingData) -> NDArray[np.float32]:
-        from pipelines.recipes.gru import log_popularity
-
+    def _rates(self, data: TrainingData) -> NDArray[np.float32]:
+        cold_start = self.config.cold_start
         weights = batches.recency_weights(data.sequences.times, self.config.recency_mask)
-        return log_popularity(data.sequences.items, weights, data.items)
+        return log_rates(data, weights, None if cold_start is None else cold_start.cold(data))
+
+
+def _side(model: SequenceModel, data: TrainingData) -> Side | None:
+    """What metadata and context add; None where neither is known of anything."""
+    if not len(model.side_matrix) and not len(model.feature_matrix):
+        return None
+    return Side(
+        data.user_features.vocabulary,
+        data.context,
+        model.side_matrix,
+        data.user_features.bags,
+        data.item_features.vocabulary,
+        model.feature_matrix,
+        data.item_features.bags,
+    )
 
 
 class _BestEpoch:
-    """Called after each epoch: keeps the weights of the epoch with the highest NDCG@25 of the validation users."""
+    """Called after each epoch: keeps the model of the epoch with the highest NDCG@25 of the validation users."""
 
-    def __init__(self, validation: Holdout, items: int) -> None:
+    def __init__(self, data: TrainingData, validation: Holdout, finish: Callable[[HrnnModel], SequenceModel]) -> None:
         self.curve: list[dict[str, float]] = []
         self.best_epoch = 0
-        self._validation = validation
-        self._items = items
+        bags = data.user_features.bags.of(validation.test_users)
+        self._queries = Queries(validation.given, bags, validation.context)
+        self._relevant = validation.relevant
+        self._finish = finish
         self._best = (-1.0, -np.inf)
-        self.weights: dict[str, Any] = {}
+        self.model: SequenceModel
 
-    def __call__(self, epoch: int, train_loss: float, model: GruModel) -> bool:
-        loss, ndcg = _validate(model, self._validation, self._items)
+    def __call__(self, epoch: int, train_loss: float, trained: HrnnModel) -> bool:
+        model = self._finish(trained)
+        loss, ndcg = _validate(model, self._queries, self._relevant)
         # Equal NDCG (a coarse number on tiny data): the lower loss. Without validation users: the training loss.
         judged = (ndcg, -train_loss if np.isnan(loss) else -loss)
         row = {"epoch": epoch, "train_loss": train_loss, "validation_loss": -judged[1], "validation_ndcg_at_25": ndcg}
         self.curve.append({key: round(value, 6) for key, value in row.items()})
         if judged > self._best:
-            self._best, self.best_epoch = judged, epoch
-            self.weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+            self._best, self.best_epoch, self.model = judged, epoch, model
         return epoch - self.best_epoch < PATIENCE
 
 
-def _validate(model: GruModel, validation: Holdout, items: int) -> tuple[float, float]:
+def _validate(model: SequenceModel, queries: Queries, relevant: Sequence[NDArray[np.int32]]) -> tuple[float, float]:
     """Mean negative log probability of what the validation users did next, and NDCG@25."""
-    losses, ranked = [], np.zeros((validation.given.users, min(LIST_LENGTH, items)), np.int64)
-    answers = model.answer(validation.given)
-    for user, (logits, relevant) in enumerate(zip(answers, validation.relevant, strict=True)):
-        scores = logits.double().log_softmax(0).numpy()
-        losses.append(-scores[relevant].mean())
-        ranked[user] = np.argsort(-scores, kind="stable")[: ranked.shape[1]]
-    ndcg = offline_metrics(ranked, validation.relevant, items)["normalized_discounted_cumulative_gain_at_25"]
+    items = len(model.popularity)
+    losses, ranked = [], np.zeros((len(relevant), min(LIST_LENGTH, items)), np.int64)
+    for user, (logits, taken) in enumerate(zip(model.answer(queries), relevant, strict=True)):
+        probabilities = softmax(logits)
+        losses.append(-np.log(probabilities[taken]).mean())
+        ranked[user] = top(logits, LIST_LENGTH)
+    ndcg = offline_metrics(ranked, relevant, items)["normalized_discounted_cumulative_gain_at_25"]
     return (float(np.mean(losses)) if losses else float("nan")), ndcg

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,9 @@ class TrainingData:
     """(items,) epoch seconds at which each item came to be (spec/datasets.md section 3)."""
     shown: NDArray[np.int64]
     """(items,) how often an impression had the item and its user took another."""
+    dated: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    """(items,) whether `created` is the item's CREATION_TIMESTAMP rather than made from interactions; (0,) if no
+    item's is."""
 
     @classmethod
     def plain(cls, sequences: Sequences, item_ids: Sequence[str], user_ids: Sequence[str]) -> TrainingData:
@@ -121,6 +124,7 @@ def write_prepared(data: TrainingData, directory: Path) -> None:
         np.save(directory / f"{name}.npy", getattr(data.sequences, name))
     np.save(directory / "created.npy", data.created)
     np.save(directory / "shown.npy", data.shown)
+    np.save(directory / "dated.npy", data.dated)
     for name, features in (("item", data.item_features), ("user", data.user_features)):
         for part in ("offsets", "codes", "weights"):
             np.save(directory / f"{name}_feature_{part}.npy", getattr(features.bags, part))
@@ -168,6 +172,7 @@ def read_prepared(directory: Path) -> TrainingData:
         Vocabulary.from_json(vocabularies["context"]),
         array("created"),
         array("shown"),
+        array("dated"),
     )
 
 

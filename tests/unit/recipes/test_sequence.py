@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,10 @@ import pytest
 
 from pipelines.recipes import batches
 from pipelines.recipes.catalogue import recipe_by_name
-from pipelines.recipes.contract import FitSettings, load
+from pipelines.recipes.contract import FitSettings, Queries, load
 from pipelines.recipes.measuring import evaluate
-from pipelines.recipes.sequence import SequenceModel, SequenceRecipe
+from pipelines.recipes.sequence import SequenceRecipe
+from pipelines.recipes.sequence_model import SequenceModel
 from pipelines.serving.artefact import Artefact
 from pipelines.serving.asked import Asked
 from pipelines.serving.recommender import Recommender
@@ -43,21 +45,34 @@ def test_both_arns_train_the_same_weights_and_differ_in_their_reader(tmp_path: P
     assert [a.recipe_type for a in artefacts] == ["USER_PERSONALIZATION", "PERSONALIZED_RANKING"]
 
 
-@pytest.mark.parametrize("length", [1, 2, 63, 64, 65, 200, 700])
-def test_served_logits_equal_the_training_time_ones(length: int, tmp_path: Path) -> None:
+def untrained(items: int, seed: int) -> SequenceModel:
+    """A model without a side whose weights are drawn at random."""
     import torch
 
-    from pipelines.recipes.gru import GruModel
+    from pipelines.recipes.gru import HistoryEncoder
 
-    random = np.random.default_rng(length)
-    data = training_data(from_lists(random.integers(0, 60, length).tolist()), 60)
-    torch.manual_seed(length)
-    model = GruModel(60, 32)
-    torch.nn.init.normal_(model.bias)
-    torch.nn.init.normal_(model.repeat)
-    expected = next(iter(model.answer(data.sequences))).numpy()
-    weights = {name: tensor.detach().numpy() for name, tensor in model.state_dict().items()}
-    recipe().export(SequenceModel(weights, np.zeros(60, np.float32)), data, tmp_path / "artefact", {})
+    random = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    history = HistoryEncoder(32)
+    torch.nn.init.normal_(history.repeat)
+    nothing = np.zeros((0, 33), np.float32)
+    return SequenceModel(
+        random.normal(size=(items, 33)).astype(np.float32),
+        nothing,
+        nothing,
+        np.zeros(0, np.int64),
+        np.zeros(items, np.float32),
+        np.zeros(1, np.float32),
+        {name: tensor.numpy() for name, tensor in history.state_dict().items()},
+    )
+
+
+@pytest.mark.parametrize("length", [1, 2, 63, 64, 65, 200, 700])
+def test_served_logits_equal_the_training_time_ones(length: int, tmp_path: Path) -> None:
+    history = np.random.default_rng(length).integers(0, 60, length).tolist()
+    data, model = training_data(from_lists(history), 60), untrained(60, length)
+    [expected] = model.answer(Queries.plain(data.sequences))
+    recipe().export(model, data, tmp_path / "artefact", {})
     served = Recommender(Artefact.open(tmp_path / "artefact")).logits(Asked("u0"))
     assert np.abs(served - expected).max() < 1e-4
 
@@ -65,18 +80,28 @@ def test_served_logits_equal_the_training_time_ones(length: int, tmp_path: Path)
 def test_chunk_by_chunk_is_what_serving_computes_at_once() -> None:
     import torch
 
-    from pipelines.recipes.gru import GruModel
+    from pipelines.recipes.gru import HistoryEncoder
 
     torch.manual_seed(0)
-    history = np.random.default_rng(0).integers(0, 20, 60)
-    data = from_lists(history.tolist())
-    model = GruModel(20, 32).eval()
-    carried = None
-    for start in range(0, 60, 13):
-        vectors, carried = model(torch.from_numpy(history[None, start : start + 13]), carried)
-    seen, age = np.unique(history[::-1], return_index=True)
-    logits = model.logits(vectors[0, -1:], torch.from_numpy(seen), torch.from_numpy(batches.buckets(age + 1)))[0]
-    assert torch.allclose(logits, next(iter(model.answer(data))), atol=1e-4)
+    vectors, encoder, carried = torch.randn(1, 60, 32), HistoryEncoder(32).eval(), None
+    with torch.no_grad():
+        for start in range(0, 60, 13):
+            found, carried = encoder(vectors[:, start : start + 13], carried)
+        assert torch.allclose(found[0, -1], encoder.newest(vectors[0]), atol=1e-5)
+
+
+def test_of_users_whose_first_event_is_predicted_too_every_event_is_a_target() -> None:
+    data = from_lists([1, 2, 3, 4], [9, 10])
+    found = list(batches.chunks(data, np.ones(6, np.float32), np.array([0, 1]), 2, 12, from_nothing=True))
+    assert [chunk.targets.tolist() for chunk in found] == [[2, 3, 10, 1, 9], [4]]
+    assert [chunk.rows.tolist() for chunk in found] == [[0, 0, 1, 0, 1], [0]]
+
+
+def test_the_situation_is_that_of_the_event_that_is_predicted() -> None:
+    data = replace(from_lists([1, 2, 3]), context=np.array([[0], [1], [2]], np.int32))
+    [chunk] = batches.chunks(data, np.ones(3, np.float32), np.array([0]), 8, 4, from_nothing=True)
+    assert chunk.targets.tolist() == [2, 3, 1]
+    assert chunk.context[:, 0].tolist() == [1, 2, 0]
 
 
 def test_every_event_with_a_predecessor_is_a_target_once() -> None:
@@ -127,7 +152,7 @@ def test_the_recency_mask_makes_new_items_popular(tmp_path: Path) -> None:
     data = training_data(from_lists(*histories), 2)
     times = np.tile(np.arange(11), 10)
     data = training_data(type(data.sequences)(data.sequences.offsets, data.sequences.items, times), 2)
-    masked, plain = (recipe(recency_mask=text)._popularity(data) for text in ("true", "false"))
+    masked, plain = (recipe(recency_mask=text)._rates(data) for text in ("true", "false"))
     assert masked[1] > masked[0]
     assert plain[0] > plain[1]
 
@@ -135,7 +160,7 @@ def test_the_recency_mask_makes_new_items_popular(tmp_path: Path) -> None:
 def test_history_percentiles_leave_out_the_longest_users() -> None:
     code = recipe()
     data = from_lists(*[[0, 1, 2]] * 99, list(range(50)) * 4)
-    assert code._trainable(data).users == 99
+    assert code._trainable(data).tolist() == list(range(99))
 
 
 def test_people_who_return_to_items_are_offered_them_again() -> None:

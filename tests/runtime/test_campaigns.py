@@ -209,6 +209,40 @@ def test_campaigns_on_one_version_share_what_is_loaded(shop: Shop) -> None:
     follow(shop.settings, load, script)
 
 
+def test_a_campaign_config_changes_with_its_deployment_and_without_another_load(shop: Shop) -> None:
+    """Also of one version: an update that failed is not served with what it wanted."""
+    version = shop.add_version()
+    campaign = shop.add_campaign(version, "configured", itemExplorationConfig={"explorationWeight": "0.1"})
+    loads: list[str] = []
+
+    def load(wanted: ServedVersion, _stop: threading.Event) -> Any:
+        loads.append(wanted.id)
+        return object()
+
+    async def script(campaigns: Campaigns) -> None:
+        def served() -> tuple[Any, str]:
+            loaded = campaigns.current(campaign)
+            assert loaded is not None
+            return loaded.config.get("itemExplorationConfig"), loaded.deployment_id
+
+        await campaigns.start(10)
+        assert served() == ({"explorationWeight": "0.1"}, shop.wanted(campaign))
+        shop.query("UPDATE openpersonalize.resources SET status = 'ACTIVE' WHERE arn = %s RETURNING 1", campaign)
+        shop.want(campaign, version, itemExplorationConfig={"explorationWeight": "0.9"})
+        await campaigns.start(10)
+        assert served() == ({"explorationWeight": "0.9"}, shop.wanted(campaign))
+        shop.query(
+            "UPDATE openpersonalize.resources "
+            "SET doc = jsonb_set(doc, '{latestCampaignUpdate,status}', '\"CREATE FAILED\"') WHERE arn = %s RETURNING 1",
+            campaign,
+        )
+        await campaigns.start(10)
+        assert served() == ({"explorationWeight": "0.1"}, "")
+        assert loads == [version.id]
+
+    follow(shop.settings, load, script)
+
+
 def test_a_load_that_ends_after_its_campaign_wants_something_else_is_not_served(shop: Shop) -> None:
     first, slow, last = (shop.add_version(seed=seed) for seed in (1, 2, 3))
     campaign = shop.add_campaign(first, "slow")

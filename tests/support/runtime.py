@@ -32,7 +32,11 @@ from pipelines.serving.recommender import Recommender
 from pipelines.settings import Settings
 from tests.support.artefacts import make_artefact
 
-ROLE = {"USER_PERSONALIZATION": "aws-user-personalization", "PERSONALIZED_RANKING": "aws-personalized-ranking"}
+ROLE = {
+    "USER_PERSONALIZATION": "aws-user-personalization",
+    "PERSONALIZED_RANKING": "aws-personalized-ranking",
+    "RELATED_ITEMS": "aws-sims",
+}
 INTERACTIONS = {
     "type": "record",
     "name": "Interactions",
@@ -138,7 +142,13 @@ class Shop:
         return tracker.id, tracking_id
 
     def add_version(
-        self, name: str = "sol", *, recipe_type: str = "USER_PERSONALIZATION", event_cutoff: int = 0, **artefact: Any
+        self,
+        name: str = "sol",
+        *,
+        recipe_type: str = "USER_PERSONALIZATION",
+        event_cutoff: int = 0,
+        record_cutoff: int = 0,
+        **artefact: Any,
     ) -> Version:
         """A version of solution `name` whose artefact lies in the local Bento store."""
         with self.engine.begin() as conn:
@@ -162,7 +172,7 @@ class Shop:
                 group_id=self.group_id,
                 parent_id=solution.id,
                 doc={},
-                internal={"event_cutoff": event_cutoff},
+                internal={"event_cutoff": event_cutoff, "record_cutoffs": {"USERS": record_cutoff}},
             )
         directory = model_directory(self.settings, solution.id, version.id)
         directory.parent.mkdir(parents=True, exist_ok=True)
@@ -172,8 +182,8 @@ class Shop:
         shutil.move(staged, directory)
         return Version(version.id, version.arn, directory)
 
-    def add_campaign(self, version: Version, name: str) -> str:
-        """The ARN of a campaign in CREATE PENDING that wants `version`."""
+    def add_campaign(self, version: Version, name: str, **config: Any) -> str:
+        """The ARN of a campaign in CREATE PENDING that wants `version`; `config` is its campaignConfig."""
         with self.engine.begin() as conn:
             campaign = store.insert(
                 conn,
@@ -182,13 +192,13 @@ class Shop:
                 name=name,
                 status="CREATE PENDING",
                 group_id=self.group_id,
-                doc={"solutionVersionArn": version.arn, "minProvisionedTPS": 1, "campaignConfig": {}},
-                internal={"deployment": _deployment(version)},
+                doc={"solutionVersionArn": version.arn, "minProvisionedTPS": 1, "campaignConfig": config},
+                internal={"deployment": _deployment(version, config)},
             )
         return campaign.arn
 
-    def want(self, campaign_arn: str, version: Version) -> None:
-        """UpdateCampaign: another version is wanted, the old one goes on."""
+    def want(self, campaign_arn: str, version: Version, **config: Any) -> None:
+        """UpdateCampaign: another version or campaignConfig is wanted, the old one goes on."""
         with self.engine.begin() as conn:
             campaign = store.get(conn, arn=campaign_arn, lock=True)
             assert campaign is not None
@@ -197,7 +207,7 @@ class Shop:
                 conn,
                 campaign.id,
                 doc={"latestCampaignUpdate": update},
-                internal={"deployment": _deployment(version)},
+                internal={"deployment": _deployment(version, config)},
             )
 
     def activate(self, campaign_arn: str, workers: int = 1, seconds: float = 30.0) -> float:
@@ -206,16 +216,17 @@ class Shop:
         with self.engine.begin() as conn:
             campaign = store.get(conn, arn=campaign_arn, lock=True)
             assert campaign is not None
-            arn = campaign.internal["deployment"]["solution_version_arn"]
-            doc: dict[str, Any] = {"solutionVersionArn": arn}
+            wanted = campaign.internal["deployment"]
+            arn = wanted["solution_version_arn"]
+            doc: dict[str, Any] = {"solutionVersionArn": arn, "campaignConfig": wanted["config"]}
             if "latestCampaignUpdate" in campaign.doc:
                 doc["latestCampaignUpdate"] = {"solutionVersionArn": arn, "status": "ACTIVE"}
             store.update(conn, campaign.id, status="ACTIVE", doc=doc)
         return time.monotonic()
 
-    def deploy(self, version: Version, name: str, workers: int = 1) -> str:
+    def deploy(self, version: Version, name: str, workers: int = 1, **config: Any) -> str:
         """The ARN of a new ACTIVE campaign on `version`."""
-        arn = self.add_campaign(version, name)
+        arn = self.add_campaign(version, name, **config)
         self.activate(arn, workers)
         return arn
 
@@ -266,12 +277,12 @@ class Shop:
         return len(rows) >= workers and all(is_wanted for _, is_wanted, _ in rows)
 
 
-def _deployment(version: Version) -> dict[str, Any]:
+def _deployment(version: Version, config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "id": store.new_id(),
         "solution_version_id": version.id,
         "solution_version_arn": version.arn,
-        "config": {},
+        "config": config,
         "minProvisionedTPS": 1,
     }
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from data_checks import events
 from data_checks.rules import Rule, share
+from pipelines.datasets.schema import EVENT_TYPE, MAX_TYPES_AND_COLUMNS, optional_columns
 
 if TYPE_CHECKING:
     from pipelines.datasets.schema import Schema
@@ -47,9 +48,14 @@ def _training(schema: Schema) -> list[Rule]:
         Rule("users", "users", "warning", "A recommender learns little from fewer than 50 users.", minimum=50),
         Rule("items", "items", "warning", "A recommender learns little from fewer than 50 items.", minimum=50),
     ]
-    if "EVENT_TYPE" in schema.names:
-        meaning = "Training refuses data with more than 10 event types: merge or leave out some."
-        rules.append(Rule("event types", "event_types", "warning", meaning, maximum=10))
+    if EVENT_TYPE in schema.names:
+        optional = optional_columns(schema.names)
+        meaning = (
+            f"Training refuses more than {MAX_TYPES_AND_COLUMNS} event types and optional columns together, and these are "
+            f"{', '.join(optional)}: merge event types, or exclude columns from training."
+        )
+        most = MAX_TYPES_AND_COLUMNS - len(optional)
+        rules.append(Rule("event types", "event_types", "warning", meaning, maximum=most))
     return rules
 
 

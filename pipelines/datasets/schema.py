@@ -7,7 +7,7 @@ is refused again, because stages and tests come in by this door without the cont
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,6 +20,8 @@ TIMESTAMP = "TIMESTAMP"
 CREATION_TIMESTAMP = "CREATION_TIMESTAMP"
 EVENT_TYPE = "EVENT_TYPE"
 EVENT_VALUE = "EVENT_VALUE"
+MAX_TYPES_AND_COLUMNS = 10
+"""Distinct event types and optional columns of Interactions together, to be trained on (sections 2.1 and 7)."""
 ARRIVAL = "arrival number"
 """Beside the fields, int64: which number a streamed row came in with. With a space, as no field can be called."""
 
@@ -98,6 +100,12 @@ class Schema:
     def metadata(self) -> tuple[Field, ...]:
         """The fields that are not ids, in the schema's order."""
         return tuple(field for field in self.fields if field.name not in self.id_columns)
+
+
+def optional_columns(names: Iterable[str]) -> list[str]:
+    """Of the columns of Interactions those that count beside event types: EVENT_TYPE, EVENT_VALUE and its own ones."""
+    others = (USER_ID, ITEM_ID, TIMESTAMP, "IMPRESSION", "RECOMMENDATION_ID", "EVENT_ATTRIBUTION_SOURCE", ARRIVAL)
+    return [name for name in names if name not in others]
 
 
 def property_name(field: str) -> str:

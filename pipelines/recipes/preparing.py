@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.datasets.schema import ARRIVAL, EVENT_TYPE, EVENT_VALUE, REQUIRED_COLUMNS, DatasetType, Schema
+from pipelines.datasets.schema import (
+    ARRIVAL,
+    EVENT_TYPE,
+    EVENT_VALUE,
+    MAX_TYPES_AND_COLUMNS,
+    DatasetType,
+    Schema,
+    optional_columns,
+)
 from pipelines.datasets.sequences import Sequences, make_sequences
 from pipelines.recipes.features import context, features, usable
 from pipelines.recipes.training_data import Features, TrainingData, first_seen
@@ -28,8 +36,6 @@ MIN_INTERACTIONS = 1000
 MIN_USERS = 25
 MIN_RETURNING_SHARE = 0.01
 """Of the users, with at least two interactions (spec/resources.md section 6)."""
-MAX_TYPES_AND_COLUMNS = 10
-"""Distinct event types and optional columns of Interactions together (spec/datasets.md sections 2.1 and 7)."""
 
 
 class NotEnoughData(ValueError):
@@ -204,7 +210,7 @@ def _check_columns(interactions: pa.Table, wanted: EventFilter) -> None:
             raise NotEnoughData(
                 f"Create failed. The solution's {member} needs the column {column}, which the Interactions dataset lacks."
             )
-    optional = [c for c in columns if c not in (*REQUIRED_COLUMNS["INTERACTIONS"], ARRIVAL, "IMPRESSION")]
+    optional = optional_columns(columns)
     types = len(pc.unique(interactions[EVENT_TYPE]).drop_null()) if EVENT_TYPE in columns else 0
     if types + len(optional) > MAX_TYPES_AND_COLUMNS:
         raise NotEnoughData(

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,14 +64,7 @@ class Tuned:
 
     def to_json(self) -> dict[str, Any]:
         """As data/reports/hpo.json has it."""
-        trials = [
-            {
-                "hyperparameters": dict(trial.hyperparameters),
-                "ndcg_at_25": trial.ndcg_at_25,
-                "epochs": trial.epochs,
-            }
-            for trial in self.trials
-        ]
+        trials = [asdict(trial) for trial in self.trials]
         return {"best": dict(self.best), "trials": trials, "validation_users": self.validation_users}
 
 
@@ -97,7 +90,7 @@ def tune(recipe: Recipe, settings: FitSettings, search: Search, data: TrainingDa
                 "%s; NDCG@25 %.4f with %s; best so far %.4f in trial %d",
                 progress.line(),
                 trial.ndcg_at_25,
-                ", ".join(f"{name} {value}" for name, value in trial.hyperparameters.items()),
+                ", ".join(f"{name} {_shown(value)}" for name, value in trial.hyperparameters.items()),
                 trials[best].ndcg_at_25,
                 best + 1,
             )
@@ -160,3 +153,7 @@ def _stored(one: Hyperparameter, value: Value) -> Value:
 
 def _value(one: Hyperparameter, stored: Value) -> Value:
     return one.parse(str(stored)) if one.values else stored
+
+
+def _shown(value: Value) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from bento.campaigns import Campaigns, Loaded
 from bento.deployments import Campaign
 from bento.histories import Histories, Wanted
-from bento.served import Served
+from bento.served import Served, exploration_columns
 from pipelines.aws.errors import InvalidInput, ResourceNotFound
 from pipelines.datasets.schema import property_name
 from pipelines.serving import calls
@@ -63,6 +63,7 @@ class Recommendations:
                 "user_id": call.get("userId"),
                 "items": [item.item_id for item in scored],
                 "request_id": request_id,
+                **exploration_columns(asked.exploration, scored),
             }
         )
         return {**calls.members(operation, scored), "recommendationId": recommendation_id}

@@ -10,16 +10,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import psycopg
 
 from bento.database import Database
 from pipelines.aws.errors import ServiceUnavailable
+
+if TYPE_CHECKING:
+    from pipelines.serving.exploration import Exploration
+    from pipelines.serving.recommender import Scored
 
 FLUSH_SECONDS = 1.0
 BATCH_ROWS = 100
@@ -41,6 +45,25 @@ RETURNING 1
 """
 
 log = logging.getLogger("openpersonalize.served")
+
+
+def exploration_columns(exploration: Exploration | None, scored: Sequence[Scored]) -> dict[str, Any]:
+    """What the row of an answer says of its exploration: nothing when there was none."""
+    if exploration is None or not exploration.weight:
+        return {}
+    shown_at = [item.shown_at for item in scored if item.shown_at is not None]
+    if not shown_at:
+        return {"exploration_weight": exploration.weight}
+    import numpy as np
+
+    from pipelines.serving.exploration import propensity
+
+    propensities = propensity(np.array(shown_at), exploration.weight, exploration.weight)
+    return {
+        "exploration_weight": exploration.weight,
+        "propensities": propensities.round(6).tolist(),
+        "shown_at": shown_at,
+    }
 
 
 class Served:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.serving.exploration import levels, probability
+from pipelines.serving.exploration import propensity
 
 CONFIDENCE = 0.95
 RESAMPLES = 400
@@ -76,16 +76,8 @@ def per_place(lists: Lists, weight: float) -> Estimate:
     return _estimate(np.add.reduceat(ratios * lists.taken, starts), np.add.reduceat(ratios, starts))
 
 
-def propensity(shown_at: NDArray[np.int64], logged: float, weight: float) -> NDArray[np.float64]:
-    """(places,) how likely an exploration of `weight` shows what a campaign of weight `logged` recorded as `shown_at`."""
-    tried = levels(logged)
-    bits = shown_at[:, None] >> np.arange(len(tried)) & 1
-    chances: NDArray[np.float64] = bits @ np.array([probability(weight, level) for level in tried])
-    return chances
-
-
 def _chances(shown_at: NDArray[np.int64], logged: NDArray[np.float64], weight: float | None) -> NDArray[np.float64]:
-    """The same where campaigns' weights differ; `weight` None: under the weight that was logged."""
+    """How likely exploration of `weight` shows each; None: of the weight that was logged."""
     chances = np.zeros(len(shown_at))
     for own in np.unique(logged).tolist():
         rows = logged == own

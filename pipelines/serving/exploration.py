@@ -133,6 +133,14 @@ def probability(weight: float, boldness: float) -> float:
     return tried / len([level for level in LEVELS if level != weight]) if boldness in LEVELS else 0.0
 
 
+def propensity(shown_at: NDArray[np.int64], logged: float, weight: float) -> NDArray[np.float64]:
+    """(items,) how likely exploration of `weight` shows each, of what a campaign of weight `logged` showed at `shown_at`."""
+    tried = levels(logged)
+    bits = shown_at[:, None] >> np.arange(len(tried)) & 1
+    chances: NDArray[np.float64] = bits @ np.array([probability(weight, level) for level in tried])
+    return chances
+
+
 @lru_cache(64)
 def _bounds(weight: float) -> list[float]:
     """Where in [0, 1) the next of `levels` begins."""

@@ -46,20 +46,21 @@ class ColdItems:
     """Takes the answers one after the other. `counts`: (items,) events with each item in the training."""
 
     def __init__(self, counts: NDArray[np.int64]) -> None:
-        self._codes = np.flatnonzero(counts == 0)
+        self._is_cold = counts == 0
+        self._codes = np.flatnonzero(self._is_cold)
         self._shares: list[float] = []
         self._found: list[float] = []
         self._aucs: list[float] = []
 
     def add(self, logits: NDArray[np.float32], best: NDArray[np.int64], relevant: NDArray[np.integer]) -> None:
         """One answer: the logits of all items, the codes of those that were recommended and of those taken."""
-        self._shares.append(float(np.isin(best, self._codes).sum() / max(len(best), 1)))
-        taken = np.isin(self._codes, relevant)
-        if not taken.any():
+        self._shares.append(float(self._is_cold[best].sum() / max(len(best), 1)))
+        taken = relevant[self._is_cold[relevant]]
+        if not len(taken):
             return
-        self._found.append(float(np.isin(self._codes[taken], best).mean()))
-        if not taken.all():
-            self._aucs.append(auc(logits[self._codes], taken))
+        self._found.append(float(np.isin(taken, best).mean()))
+        if len(taken) < len(self._codes):
+            self._aucs.append(auc(logits[self._codes], np.isin(self._codes, taken)))
 
     def report(self) -> Report:
         """items: how many are cold; share_of_top_25: how much of the lists they are.

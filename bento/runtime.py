@@ -140,7 +140,9 @@ def load(settings: Settings, version: Version, stop: Event) -> Recommender:
     recommender = Recommender(
         Artefact.open(local.fetch(settings, version.solution_id, version.id, version.edition, stop))
     )
-    recommender.recommend(Asked(), 25)
+    artefact = recommender.artefact
+    user, item = (table.id(0) if len(table) else "" for table in (artefact.users, artefact.items))
+    recommender.recommend(Asked(user, item_id=item), 25)
     return recommender
 
 

@@ -174,6 +174,7 @@ class Artefact:
         items, users = len(self.items), len(self.users)
         for name in ("popularity", "created", "interactions", "shown"):
             check_rows(name, getattr(self, name), items, "items")
+            getattr(self, name).max(initial=0)
         check_histories(self.histories, users, items)
         if isinstance(self.answers, LoadedEncoding):
             self.answers.check(items, users, self.history_length)

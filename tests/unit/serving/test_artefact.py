@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from pipelines.serving.artefact import MANIFEST, Artefact, sha256_of
@@ -143,6 +144,24 @@ def test_a_side_comes_back(tmp_path: Path) -> None:
     assert side.matrix.shape == (8, 8) and side.user_bags.rows == 10 and side.item_bags.rows == 40
     assert side.items.name(2) == ("GENRES", "war") and side.context.size == 3
     assert Artefact.open(make_artefact(tmp_path / "b")).side is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("encoder", {"item_matrix", "side_matrix", "user_feature_codes", "popularity", "created", "history_items"}),
+        ("neighbours", {"neighbours", "popularity"}),
+        ("popular", {"popularity"}),
+    ],
+)
+def test_what_the_first_request_needs_is_in_memory_when_it_is_open(tmp_path: Path, kind: Any, names: set[str]) -> None:
+    artefact = Artefact.open(
+        make_artefact(tmp_path / "a", kind=kind, side=True, items=5000, users=20_000, dimension=64)
+    )
+    mapped = {Path(part.path).name: part for part in psutil.Process().memory_maps(grouped=False)}
+    for name in names:
+        assert mapped[f"{name}.npy"].rss == mapped[f"{name}.npy"].size, name
+    assert len(artefact.items) == 5000
 
 
 def test_ids_of_every_kind_come_back(tmp_path: Path) -> None:

@@ -245,6 +245,16 @@ def test_a_groups_file_is_the_roots_less_import_and_validate() -> None:
         assert {**root[name], "deps": []} == {**stage, "deps": []}
 
 
+def test_a_group_draws_what_the_evaluation_writes_beside_its_best_epoch() -> None:
+    group = yaml.safe_load(stages_definition.group_dvc_yaml())
+    stage = group["stages"]["evaluate"]
+    written = {name for kind in ("plots", "outs") for output in stage[kind] for name in output}
+    assert written == {str(path) for path in (stages.LOSS, stages.COMPARISON, stages.TEMPORAL, stages.RELIABILITY)}
+    # The diagonal is drawn too.
+    (plot,) = group["plots"]
+    assert plot["reliability"]["y"] == {str(stages.RELIABILITY): ["came_true", "score"]}
+
+
 def test_package_waits_for_the_evaluation() -> None:
     group = yaml.safe_load(stages_definition.group_dvc_yaml())["stages"]
     assert "data/reports/metrics.json" in group["package"]["deps"]

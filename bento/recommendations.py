@@ -52,7 +52,7 @@ class Recommendations:
         campaign, loaded = await self._campaigns.find(arn)
         recommendation_id = f"RID-{uuid.uuid4()}"
         asked, loaded = await self._ask(operation, call, campaign, loaded)
-        asked = replace(asked, exploration=_exploration(loaded), seed=recommendation_id, now=now)
+        asked = replace(asked, exploration=exploration_of(loaded), seed=recommendation_id, now=now)
         scored = await self._score(operation, call, loaded, asked)
         self._served.add(
             {
@@ -79,26 +79,11 @@ class Recommendations:
         """
         while True:
             asked = calls.asked(loaded.recommender.artefact, operation, call)
-            asked = await self._with_streamed(asked, campaign, loaded)
+            asked = await with_streamed(self._histories, asked, campaign, loaded)
             current = self._campaigns.current(campaign.arn) or loaded
             if current.version == loaded.version:
                 return asked, current
             loaded = current
-
-    async def _with_streamed(self, asked: Asked, campaign: Campaign, loaded: Loaded) -> Asked:
-        artefact, version = loaded.recommender.artefact, loaded.version
-        if not artefact.is_personal:
-            return asked
-        columns = artefact.user_columns
-        users = campaign.users if columns else None
-        known = await self._histories.newest(
-            Wanted(campaign.group_id, asked.user_key, version.event_cutoff, users, version.record_cutoff)
-        )
-        record = known.record
-        if record is None:
-            return replace(asked, streamed=known.events)
-        by_column = {column: record.get(property_name(column)) for column in columns}
-        return replace(asked, streamed=known.events, user_record=by_column)
 
     async def _score(self, operation: str, call: Mapping[str, Any], loaded: Loaded, asked: Asked) -> Sequence[Scored]:
         recommender = loaded.recommender
@@ -108,7 +93,24 @@ class Recommendations:
         return await loop.run_in_executor(self._thread, calls.answered, recommender, operation, call, asked)
 
 
-def _exploration(loaded: Loaded) -> Exploration | None:
+async def with_streamed(histories: Histories, asked: Asked, campaign: Campaign, loaded: Loaded) -> Asked:
+    """What is asked, with what was streamed of the user since the version's cut-offs; raises ServiceUnavailable."""
+    artefact, version = loaded.recommender.artefact, loaded.version
+    if not artefact.is_personal:
+        return asked
+    columns = artefact.user_columns
+    users = campaign.users if columns else None
+    known = await histories.newest(
+        Wanted(campaign.group_id, asked.user_key, version.event_cutoff, users, version.record_cutoff)
+    )
+    record = known.record
+    if record is None:
+        return replace(asked, streamed=known.events)
+    by_column = {column: record.get(property_name(column)) for column in columns}
+    return replace(asked, streamed=known.events, user_record=by_column)
+
+
+def exploration_of(loaded: Loaded) -> Exploration | None:
     """How the deployment explores; None: its version does not."""
     if not loaded.recommender.artefact.explores:
         return None

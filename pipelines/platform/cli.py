@@ -215,6 +215,34 @@ def metrics(
 
 
 @app.command()
+def why(
+    campaign: Annotated[str, typer.Argument(help="A campaign's ARN, name or id.")],
+    user: Annotated[str, typer.Argument(help="A user id, or an anonymous session's.")],
+    item: Annotated[
+        str | None, typer.Argument(help="Only this item; for related items, the item that the list goes with.")
+    ] = None,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, max=500, help="So many items of the list.")] = 5,
+    context: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="The situation, as in a request.")
+    ] = None,
+    answer: Annotated[
+        str | None, typer.Option(metavar="RECOMMENDATION_ID", help="Explain this answer of the last 24 hours.")
+    ] = None,
+) -> None:
+    """Show why a user gets what they get: for each item the events, values and exploration that moved it most."""
+    from pipelines.platform.why_command import CannotTell, Question, collect, situation
+    from pipelines.platform.why_views import lines
+
+    with _one_line_errors():
+        try:
+            question = Question(campaign, user, item, count, situation(context or []), answer)
+            found = collect(_running(), question)
+        except CannotTell as error:
+            _fail(str(error))
+        sys.stdout.write("\n".join(lines(found)) + "\n")
+
+
+@app.command()
 def logs(
     name: Annotated[str, typer.Argument(help="A process, as `openpersonalize status` names it.")],
     lines: Annotated[int, typer.Option("-n", "--lines", help="So many of the last lines.")] = 50,

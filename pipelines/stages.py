@@ -23,7 +23,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.recipes.catalogue import RELATED_ITEMS, Recipe, recipe_by_name
+from pipelines.recipes.catalogue import Recipe, recipe_by_name
 from pipelines.recipes.contract import CannotTrain, FitSettings, RecipeCode
 from pipelines.recipes.contract import load as load_recipe
 from pipelines.recipes.hyperparameters import HyperparameterError
@@ -152,7 +152,7 @@ def evaluate(params: Mapping[str, Any]) -> None:
     temporal = measuring.evaluate_in_time(code, data, found.best_epoch, scores=recipe.scores)
     log.info("the split by time took %.1f CPU s", time.process_time() - started)
     report = {"recipe": recipe.name, "best_epoch": found.best_epoch, **asdict(found.measured), "temporal": temporal}
-    warnings = verdict.warnings(report, related_items=recipe.recipe_type == RELATED_ITEMS)
+    warnings = verdict.warnings(report, measuring.rivals(recipe))
     for row in plots.comparison("model", report):
         log.info("NDCG@25 of %(model)s: %(ndcg_at_25).4f", row)
     for warned in warnings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TypedDict
 
 from pipelines.evaluation.reports import NOT_MEASURABLE, Report
@@ -17,21 +17,21 @@ class Warned(TypedDict):
     text: str
 
 
-def warnings(report: Report, *, related_items: bool) -> list[Warned]:
+def warnings(report: Report, rivals: Collection[str]) -> list[Warned]:
     """Of a report with the fields of `measuring.Measured` and, in `temporal`, the same of the split by time.
 
-    Popularity must be beaten on both splits. Repeat and Markov must be on the hold-out by recipes that answer a user
-    (of RELATED_ITEMS, which know the last item only, Markov), unless the lists are popularity's own: then that is
-    what the recipe is for. Scores are called wrong if their error is more than half of the mean score, and more than
-    twice what chance makes of right ones.
+    `rivals`: the baselines that the recipe is to beat on the hold-out; popularity, if it is one, by time too. Scores
+    are called wrong if their error is more than half of the mean score and more than twice what chance makes of right
+    ones.
     """
     if not report["test_users"]:
         text = "Nothing was measured: no user could be held out. The numbers are zeros."
         return [{"code": "not-measured", "text": text}]
-    found = list(_losses("hold-out", report["metrics"], report["baselines"], _rivals(report, related_items)))
+    found = _losses("hold-out", report["metrics"], report["baselines"], rivals)
     temporal = report["temporal"]
     if NOT_MEASURABLE not in temporal:
-        found += _losses("split by time", temporal["metrics"], temporal["baselines"], ("popularity",))
+        in_time = [name for name in rivals if name == "popularity"]
+        found += _losses("split by time", temporal["metrics"], temporal["baselines"], in_time)
     calibration = report["calibration"]
     if NOT_MEASURABLE not in calibration and calibration["ece"] > max(
         calibration["mean_score"] / 2, 2 * calibration["by_chance"]
@@ -45,14 +45,8 @@ def warnings(report: Report, *, related_items: bool) -> list[Warned]:
     return found
 
 
-def _rivals(report: Report, related_items: bool) -> tuple[str, ...]:
-    if report["metrics"] == report["baselines"]["popularity"]:
-        return ()
-    return ("popularity", "markov") if related_items else ("popularity", "repeat", "markov")
-
-
 def _losses(
-    split: str, metrics: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]], rivals: tuple[str, ...]
+    split: str, metrics: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]], rivals: Collection[str]
 ) -> list[Warned]:
     found: list[Warned] = []
     for name in rivals:

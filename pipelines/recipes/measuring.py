@@ -7,7 +7,7 @@ another and shorter fit, on a split by time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -20,6 +20,7 @@ from pipelines.evaluation.holdout import Holdout, split
 from pipelines.evaluation.metrics import LIST_LENGTH, offline_metrics
 from pipelines.evaluation.novelty import novelty
 from pipelines.evaluation.reports import NotMeasurable, Report, not_measurable
+from pipelines.recipes.catalogue import RELATED_ITEMS, Recipe
 from pipelines.recipes.contract import CannotTrain, Model, Queries, RecipeCode
 from pipelines.recipes.training_data import TrainingData
 from pipelines.serving.ordering import softmax, top
@@ -124,3 +125,12 @@ def measure(model: Model, data: TrainingData, holdout: Holdout, *, scores: bool)
 def queries(data: TrainingData, holdout: Holdout) -> Queries:
     """What the test users are asked: their given histories, in the situation of the first event that was held out."""
     return Queries(holdout.given, data.user_features.bags.of(holdout.test_users), holdout.context)
+
+
+def rivals(recipe: Recipe) -> Collection[str]:
+    """The baselines that answer the same question: a version that does no better is not worth its training."""
+    if recipe.name == "aws-popularity-count":
+        # It is one of them.
+        return ()
+    # A user's own items are no answer to what goes with one of them.
+    return ("popularity", "markov") if recipe.recipe_type == RELATED_ITEMS else tuple(BASELINES)

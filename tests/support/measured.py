@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pipelines.datasets.sequences import Sequences
 from pipelines.evaluation import verdict
+from pipelines.evaluation.baselines import BASELINES
 from pipelines.recipes.contract import Fitted, Queries
 from pipelines.recipes.measuring import evaluate, evaluate_in_time
 from pipelines.recipes.training_data import TrainingData
@@ -77,4 +78,4 @@ def report(sure: float = 8.0, data: TrainingData | None = None, **changed: Any) 
     found = evaluate(code, data, scores=True)
     temporal = evaluate_in_time(code, data, found.best_epoch, scores=True)
     made = {"recipe": "aws-hrnn", "best_epoch": found.best_epoch, **asdict(found.measured), "temporal": temporal}
-    return {**made, "warnings": verdict.warnings(made, related_items=False), **changed}
+    return {**made, "warnings": verdict.warnings(made, tuple(BASELINES)), **changed}

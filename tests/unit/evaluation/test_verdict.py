@@ -21,8 +21,11 @@ def report(model: float = 0.3, time: float = 0.3, **changed: Any) -> dict[str, A
     }
 
 
-def codes(found: dict[str, Any], related_items: bool = False) -> list[str]:
-    return [warned["code"] for warned in warnings(found, related_items=related_items)]
+ALL = ("popularity", "repeat", "markov")
+
+
+def codes(found: dict[str, Any], rivals: tuple[str, ...] = ALL) -> list[str]:
+    return [warned["code"] for warned in warnings(found, rivals)]
 
 
 def test_a_good_version_has_none() -> None:
@@ -30,7 +33,7 @@ def test_a_good_version_has_none() -> None:
 
 
 def test_losing_to_popularity_is_said_with_both_numbers_and_what_to_do() -> None:
-    found = warnings(report(0.05), related_items=False)
+    found = warnings(report(0.05), ALL)
     assert [warned["code"] for warned in found] == ["loses-to-popularity", "loses-to-repeat", "loses-to-markov"]
     assert "LOSES to popularity" in found[0]["text"]
     assert "NDCG@25 0.0500, popularity 0.1000" in found[0]["text"]
@@ -42,17 +45,14 @@ def test_later_users_count_too() -> None:
     assert codes(report(temporal={"not_measurable": "all events have the same timestamp"})) == []
 
 
-def test_related_items_need_not_beat_a_users_own_history() -> None:
-    assert codes(report(0.12), related_items=True) == ["loses-to-markov"]
-
-
-def test_a_recipe_that_is_popularity_does_not_lose_to_what_it_is_not() -> None:
-    assert codes(report(0.1)) == []
+def test_only_what_the_recipe_is_to_beat_is_compared() -> None:
+    assert codes(report(0.12), ("popularity", "markov")) == ["loses-to-markov"]
+    assert codes(report(0.05, 0.05), ()) == []
 
 
 def test_scores_are_called_wrong_when_neither_small_nor_chance() -> None:
     far = {"mean_score": 0.02, "hit_rate": 0.06, "ece": 0.04, "by_chance": 0.005}
-    found = warnings(report(calibration=far), related_items=False)
+    found = warnings(report(calibration=far), ALL)
     assert [warned["code"] for warned in found] == ["miscalibrated"]
     assert "6.00% were the next one, their mean score is 2.00%" in found[0]["text"]
     assert codes(report(calibration={**far, "by_chance": 0.021})) == []

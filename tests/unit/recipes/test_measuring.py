@@ -12,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from pipelines.evaluation.holdout import split
+from pipelines.recipes.catalogue import recipe_by_name
 from pipelines.recipes.contract import CannotTrain, Fitted, Queries
-from pipelines.recipes.measuring import evaluate, evaluate_in_time, measure
+from pipelines.recipes.measuring import evaluate, evaluate_in_time, measure, rivals
 from pipelines.recipes.training_data import TrainingData
 from tests.support.measured import ITEMS, Follower, FollowerRecipe, walking
 from tests.support.recipe_contract import drifting
@@ -79,6 +80,20 @@ def test_data_that_cannot_be_split_by_time_is_no_failure() -> None:
             raise CannotTrain("Too few.")
 
     assert evaluate_in_time(Refusing(), data, 1) == {"not_measurable": "Too few."}
+
+
+@pytest.mark.parametrize(
+    ("name", "beaten"),
+    [
+        ("aws-user-personalization", {"popularity", "repeat", "markov"}),
+        ("aws-sims", {"popularity", "markov"}),
+        ("aws-popularity-count", set()),
+    ],
+)
+def test_a_recipe_is_to_beat_what_answers_the_same_question(name: str, beaten: set[str]) -> None:
+    recipe = recipe_by_name(name)
+    assert recipe is not None
+    assert set(rivals(recipe)) == beaten
 
 
 def test_what_is_not_served_is_not_counted() -> None:

@@ -98,7 +98,7 @@ def tune(recipe: Recipe, settings: FitSettings, search: Search, data: TrainingDa
 
 
 class _Objective:
-    """What a trial is worth; of hyperparameters that were tried before the answer is known."""
+    """Fits and measures; what was tried before is not fitted again."""
 
     def __init__(self, recipe: Recipe, settings: FitSettings, data: TrainingData) -> None:
         holdout = split(data.sequences)

@@ -20,7 +20,7 @@ this run trains it.
 |---|---|---|
 | `claim` | freezes what is trained from: the datasets' snapshots and the newest streamed event | there is no data: import first |
 | `reproduce` | `dvc repro` in a worktree of the group's repository, one log group a stage; commit, tag `sv/<solution>/<version>`, `dvc push` | the log's last stage says why; finished stages are in the cache, so *Clear* goes on where it stopped |
-| `publish` | the BentoML model and Bento, metrics; the version turns ACTIVE | *Clear* it: it can be repeated |
+| `publish` | the BentoML model and Bento, metrics; the version turns ACTIVE; warns of one that a simple rule beats (`openpersonalize metrics`) | *Clear* it: it can be repeated |
 | `deploy` | campaigns with `syncWithLatestSolutionVersion` move to it | the version is ACTIVE all the same; update the campaign by hand, or *Clear* |
 
 A failed run leaves the version in CREATE FAILED with the reason in `failureReason`; what was served before goes on.

@@ -242,6 +242,21 @@ def why(
         sys.stdout.write("\n".join(lines(found)) + "\n")
 
 
+@app.command("explore-report")
+def explore_report(campaign: Annotated[str, typer.Argument(help="A campaign's ARN, name or id.")]) -> None:
+    """Show what a campaign's exploration did in the last 24 hours, and what other weights would have brought."""
+    from pipelines.platform.explore_command import collect
+    from pipelines.platform.explore_views import lines
+    from pipelines.platform.finding import NotFound
+
+    with _one_line_errors():
+        try:
+            found = collect(_running(), campaign)
+        except NotFound as error:
+            _fail(str(error))
+        sys.stdout.write("\n".join(lines(found)) + "\n")
+
+
 @app.command()
 def logs(
     name: Annotated[str, typer.Argument(help="A process, as `openpersonalize status` names it.")],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -43,14 +44,14 @@ def make_artefact(
     events: int = 12,
     seed: int = 0,
     history_length: int = 20,
-    created: int = 1_500_000_000,
+    created: int | Sequence[int] = 1_500_000_000,
     item_prefix: str = "i",
     user_prefix: str = "u",
 ) -> Path:
     """Write an artefact with items `i0`, `i1`, ..., users `u0`, `u1`, ...; another `seed` gives other scores.
 
-    Only kind `encoder` has scores. `created`: epoch seconds at which all items came to be, years before the events: too
-    old to be explored. `side`: it knows of GENDER and AGE of users, DEVICE of situations, GENRES of items.
+    Only kind `encoder` has scores. `created`: epoch seconds at which all items, or each, came to be; years before the
+    events is too old to be explored. `side`: it knows of GENDER and AGE of users, DEVICE of situations, GENRES of items.
     """
     random = np.random.default_rng(seed)
     counts = np.full(users, events)

@@ -100,8 +100,10 @@ class Life:
         return version
 
     def deploy(self, name: str, version: str) -> str:
-        """The ARN of an ACTIVE campaign."""
-        arn: str = self.clients.personalize.create_campaign(name=name, solutionVersionArn=version)["campaignArn"]
+        """The ARN of an ACTIVE campaign, which does not explore: its lists are the same until something is done."""
+        config = {"itemExplorationConfig": {"explorationWeight": "0"}}
+        created = self.clients.personalize.create_campaign(name=name, solutionVersionArn=version, campaignConfig=config)
+        arn: str = created["campaignArn"]
         self.active("Campaign", arn)
         return arn
 

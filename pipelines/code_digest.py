@@ -1,7 +1,7 @@
 """Which code makes a version: part of its params.yaml, so that DVC runs a stage again when its code has changed.
 
 DVC sees files of the worktree only, and the code is installed elsewhere; without the digest, results of older code
-would be taken from the run cache.
+would be taken from the run cache. A recipe of another package is covered by pipelines.recipes.installed.origin.
 """
 
 from __future__ import annotations

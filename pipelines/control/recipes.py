@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pipelines.aws.errors import ResourceNotFound
 from pipelines.control.context import Context, Given
 from pipelines.control.views import DEFAULT_PAGE
-from pipelines.recipes.catalogue import RECIPES, Recipe
+from pipelines.recipes.catalogue import Recipe, recipe_by_arn, recipes
 from pipelines.registry import paging
 
 RELEASED = datetime(2019, 6, 10, tzinfo=UTC)
@@ -16,7 +16,7 @@ RELEASED = datetime(2019, 6, 10, tzinfo=UTC)
 
 def require_recipe(arn: str) -> Recipe:
     """The recipe of that ARN; raises ResourceNotFound."""
-    recipe = RECIPES.get(arn)
+    recipe = recipe_by_arn(arn)
     if recipe is None:
         raise ResourceNotFound(f"Resource Arn {arn} does not exist: no recipe has it; ListRecipes shows all.")
     return recipe
@@ -36,7 +36,7 @@ def list_recipes(_context: Context, given: Given) -> Given:
     domain = given.get("domain")
     scope = f"Recipe:{domain or ''}"
     after = paging.decode(given["nextToken"], scope, str)[0] if "nextToken" in given else ""
-    left = [recipe for recipe in RECIPES.values() if recipe.name > after and domain in (None, recipe.domain)]
+    left = [recipe for recipe in recipes().values() if recipe.name > after and domain in (None, recipe.domain)]
     shown = left[: given.get("maxResults", DEFAULT_PAGE)]
     goes_on = len(shown) < len(left) or (domain and shown and "maxResults" not in given)
     token = paging.encode(scope, shown[-1].name) if goes_on else None

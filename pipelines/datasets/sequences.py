@@ -48,15 +48,16 @@ class Sequences:
         counts = np.diff(self.offsets)
         kept = np.maximum(counts - dropped, 0)
         position = np.arange(len(self.items)) - np.repeat(self.offsets[:-1], counts)
-        mask = position < np.repeat(kept, counts)
-        return Sequences(_offsets(kept), self.items[mask], self.times[mask], self._context_of(mask))
+        return self.where(position < np.repeat(kept, counts))
 
     def before(self, time: int) -> Sequences:
         """All users, with their events earlier than `time` only."""
-        mask = self.times < time
-        users = np.repeat(np.arange(self.users), np.diff(self.offsets))[mask]
-        offsets = _offsets(np.bincount(users, minlength=self.users))
-        return Sequences(offsets, self.items[mask], self.times[mask], self._context_of(mask))
+        return self.where(self.times < time)
+
+    def where(self, kept: NDArray[np.bool_]) -> Sequences:
+        """All users, with these events only."""
+        before = np.concatenate([[0], np.cumsum(kept)])
+        return Sequences(before[self.offsets], self.items[kept], self.times[kept], self._context_of(kept))
 
     def _context_of(self, rows: NDArray[np.generic]) -> NDArray[np.int32]:
         return self.context[rows] if len(self.context) else self.context

@@ -2,13 +2,14 @@
 
 Read by ListRecipes, DescribeRecipe, DescribeAlgorithm and CreateSolution's checks, so nothing heavy is imported
 here: a recipe's code is named by `family` and loaded only where it trains (`pipelines.recipes.contract.load`).
-A recipe that is listed without a family cannot be trained yet.
+A recipe that is listed without a family cannot be trained yet. Recipes of other packages join by installed.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from pipelines.recipes.hyperparameters import Hyperparameter, Value, parse_all
 
@@ -182,6 +183,7 @@ _CUSTOM = (
         "Finds items that the same users interact with (item-to-item collaborative filtering).",
         _SIMS,
         "sims",
+        family="pipelines.recipes.sims:SimsRecipe",
     ),
     Recipe(
         "aws-semantic-similarity",
@@ -194,6 +196,7 @@ _CUSTOM = (
         "Orders items by the number of users who interacted with them; the same list for everybody.",
         (),
         "sims",
+        family="pipelines.recipes.popularity:PopularityRecipe",
     ),
     Recipe(
         "aws-trending-now",
@@ -261,43 +264,35 @@ def _use_case(name: str, recipe_type: str, description: str) -> Recipe:
 
 
 _USE_CASES = (
-    _use_case(
-        "vod-because-you-watched-x",
-        RELATED_ITEMS,
-        "Videos that others watched who watched a given video.",
-    ),
+    _use_case("vod-because-you-watched-x", RELATED_ITEMS, "Videos that others watched who watched a given video."),
     _use_case("vod-more-like-x", RELATED_ITEMS, "Videos that are similar to a given video."),
     _use_case("vod-most-popular", USER_PERSONALIZATION, "Videos that most users watched."),
     _use_case("vod-trending-now", USER_PERSONALIZATION, "Videos whose popularity rises fastest."),
     _use_case("vod-top-picks", USER_PERSONALIZATION, "Videos picked for one user."),
     _use_case("ecomm-popular-items-by-views", USER_PERSONALIZATION, "Items that most users viewed."),
+    _use_case("ecomm-popular-items-by-purchases", USER_PERSONALIZATION, "Items that most users purchased."),
+    _use_case("ecomm-frequently-bought-together", RELATED_ITEMS, "Items that are often bought with a given item."),
     _use_case(
-        "ecomm-popular-items-by-purchases",
-        USER_PERSONALIZATION,
-        "Items that most users purchased.",
-    ),
-    _use_case(
-        "ecomm-frequently-bought-together",
-        RELATED_ITEMS,
-        "Items that are often bought with a given item.",
-    ),
-    _use_case(
-        "ecomm-customers-who-viewed-x-also-viewed",
-        RELATED_ITEMS,
-        "Items that others viewed who viewed a given item.",
+        "ecomm-customers-who-viewed-x-also-viewed", RELATED_ITEMS, "Items that others viewed who viewed a given item."
     ),
     _use_case("ecomm-recommended-for-you", USER_PERSONALIZATION, "Items picked for one user."),
 )
 
-RECIPES: Mapping[str, Recipe] = {r.arn: r for r in sorted((*_CUSTOM, *_USE_CASES), key=lambda r: r.name)}
-"""Every recipe by ARN, in the order ListRecipes answers: by name."""
+
+@cache
+def recipes() -> Mapping[str, Recipe]:
+    """Every recipe by ARN, in the order ListRecipes answers: by name. Those of other packages are looked for once."""
+    from pipelines.recipes.installed import installed
+
+    found = (*_CUSTOM, *_USE_CASES, *(own.recipe for own in installed()))
+    return {recipe.arn: recipe for recipe in sorted(found, key=lambda recipe: recipe.name)}
 
 
 def recipe_by_arn(arn: str) -> Recipe | None:
     """The recipe of that ARN, or None."""
-    return RECIPES.get(arn)
+    return recipes().get(arn)
 
 
 def recipe_by_name(name: str) -> Recipe | None:
     """The recipe of that name (`aws-user-personalization`), or None."""
-    return RECIPES.get(f"arn:aws:personalize:::recipe/{name}")
+    return recipes().get(f"arn:aws:personalize:::recipe/{name}")

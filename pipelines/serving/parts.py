@@ -96,3 +96,12 @@ class Neighbours:
     """(items, k) item codes, best first; -1 after the last."""
     similarities: NDArray[np.float32]
     """(items, k) falling along each row."""
+
+    def logits(self, item: int, popularity: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(items,) the item's neighbours above all others, those by popularity; -inf of the item itself."""
+        row = self.items[item]
+        row = row[row >= 0]
+        logits: NDArray[np.float32] = popularity - popularity.max()
+        logits[row] = np.arange(len(row), 0, -1)
+        logits[item] = -np.inf
+        return logits

@@ -90,9 +90,11 @@ class Recommender:
     ) -> NDArray[np.float32]:
         """w_u . w_i of every item, of a `history` and `side_values`; popularity and the side without events."""
         vector = self.user_vector(encoding, codes, times, values, weights)
-        if not len(codes):
-            return self.artefact.popularity if vector is None else self.artefact.popularity + encoding.item_matrix @ vector
+        if vector is None:
+            return self.artefact.popularity
         logits: NDArray[np.float32] = encoding.item_matrix @ vector
+        if not len(codes):
+            return self.artefact.popularity + logits
         # Oldest first, and of repeated indices the last assignment stays: an item's newest event counts.
         logits[codes] = logits[codes] + encoding.repeat[len(codes) - 1 :: -1]
         return logits
@@ -120,13 +122,7 @@ class Recommender:
         item = None if item_id is None else self.artefact.items.code(item_id)
         if item is None:
             return self.artefact.popularity
-        row = neighbours.items[item]
-        row = row[row >= 0]
-        popularity = self.artefact.popularity
-        logits: NDArray[np.float32] = popularity - popularity.max()
-        logits[row] = np.arange(len(row), 0, -1)
-        logits[item] = -np.inf
-        return logits
+        return neighbours.logits(item, self.artefact.popularity)
 
     def side_values(self, asked: Asked) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Rows of `Side.matrix` and weights of what is known of the user and the situation.

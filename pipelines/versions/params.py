@@ -7,6 +7,7 @@ from typing import Any
 
 from pipelines.recipes import catalogue
 from pipelines.recipes.hyperparameters import HyperparameterError
+from pipelines.recipes.installed import origin
 from pipelines.recipes.ranges import read_search
 from pipelines.recipes.training_columns import ColumnError, training_columns
 from pipelines.versions.errors import VersionFailed
@@ -37,7 +38,7 @@ def params(subject: Subject, code: Mapping[str, str]) -> dict[str, Any]:
         raise VersionFailed(str(error)) from error
     threshold = config.get("eventValueThreshold")
     return {
-        "code": dict(code),
+        "code": {**code, **origin(recipe)},
         "solution": {
             "recipe": recipe.name,
             "event_type": doc.get("eventType"),

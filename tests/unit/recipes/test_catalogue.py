@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pipelines.recipes.catalogue import RECIPES, recipe_by_arn, recipe_by_name
+from pipelines.recipes.catalogue import recipe_by_arn, recipe_by_name, recipes
 from pipelines.recipes.hyperparameters import HyperparameterError
 
 CUSTOM = [
@@ -42,7 +42,7 @@ USE_CASES = [
 
 
 def test_every_recipe_of_the_specification_is_listed_in_order_of_name() -> None:
-    assert [recipe.name for recipe in RECIPES.values()] == sorted(CUSTOM + USE_CASES)
+    assert [recipe.name for recipe in recipes().values()] == sorted(CUSTOM + USE_CASES)
 
 
 def test_recipes_are_found_by_arn() -> None:
@@ -53,7 +53,7 @@ def test_recipes_are_found_by_arn() -> None:
 
 
 def test_domain_recipes_carry_their_domain_in_name_and_field() -> None:
-    for recipe in RECIPES.values():
+    for recipe in recipes().values():
         expected = {"vod": "VIDEO_ON_DEMAND", "ecomm": "ECOMMERCE"}.get(recipe.name.split("-")[1])
         assert recipe.domain == expected
 

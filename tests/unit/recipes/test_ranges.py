@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.recipes.catalogue import RECIPES, Recipe, recipe_by_name
+from pipelines.recipes.catalogue import Recipe, recipe_by_name, recipes
 from pipelines.recipes.hyperparameters import Hyperparameter, HyperparameterError
 from pipelines.recipes.ranges import Search, read_search
 
@@ -137,7 +137,7 @@ def test_nothing_left_to_search_is_refused() -> None:
 
 
 def test_a_search_survives_params_yaml() -> None:
-    for one in RECIPES.values():
+    for one in recipes().values():
         if any(parameter.tunable for parameter in one.hyperparameters):
             search = read_search(one, {}, {})
             assert Search.from_params(one, yaml.safe_load(yaml.safe_dump(search.to_params()))) == search

@@ -1,0 +1,142 @@
+"""The commands of `openpersonalize` that only look: at data, imports, versions and answers, and the rules of a group."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from pipelines.platform.terminal import console, fail, one_line_errors, running
+
+app = typer.Typer()
+
+
+@app.command()
+def statistics(
+    group: Annotated[str, typer.Argument(help="A dataset group's ARN, name or id.")],
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show what a dataset group holds: rows, users, items, time, event types, gaps, what was streamed since."""
+    from pipelines.platform.finding import NotFound
+    from pipelines.platform.statistics_command import as_json, collect, lines
+
+    with one_line_errors():
+        settings = running()
+        try:
+            found = collect(settings, group)
+        except NotFound as error:
+            fail(str(error))
+        sys.stdout.write((as_json(found) if json else "\n".join(lines(found))) + "\n")
+
+
+@app.command()
+def report(
+    given: Annotated[
+        str | None, typer.Argument(metavar="IMPORT", help="An import job's ARN, name or id; the newest unless given.")
+    ] = None,
+    rejects: Annotated[bool, typer.Option("--rejects", help="Print every rejected row as CSV instead.")] = False,
+) -> None:
+    """Show what came of an import: the verdict, the broken rules, the first rejects, where the report is."""
+    from pipelines.platform.finding import NotFound
+    from pipelines.platform.report_command import lines, rejects_csv
+
+    with one_line_errors():
+        settings = running()
+        try:
+            if rejects:
+                sys.stdout.writelines(rejects_csv(settings, given))
+            else:
+                sys.stdout.write("\n".join(lines(settings, given)) + "\n")
+        except NotFound as error:
+            fail(str(error))
+
+
+@app.command()
+def checks(
+    group: Annotated[str, typer.Argument(help="A dataset group's ARN, name or id.")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="RULE=SEVERITY[,MIN..MAX]", help="critical, warning or off; numbers or per cent."
+        ),
+    ] = None,
+    clear: Annotated[list[str] | None, typer.Option("--clear", metavar="RULE", help="Back to its default.")] = None,
+) -> None:
+    """Show the rules that a dataset group's imports must fulfil, or set them anew."""
+    from pipelines.platform.checks_command import BadCheck, change
+    from pipelines.platform.finding import NotFound
+
+    with one_line_errors():
+        try:
+            shown = change(running(), group, set_ or [], clear or [])
+        except (BadCheck, NotFound) as error:
+            fail(str(error))
+        sys.stdout.write("\n".join(shown) + "\n")
+
+
+@app.command()
+def metrics(
+    given: Annotated[
+        str,
+        typer.Argument(metavar="VERSION", help="A solution version's ARN, name or id, or a solution's: its newest."),
+    ],
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show how good a version is: AWS's metrics beside simple rules, by time, scores, cold users and items, warnings."""
+    from pipelines.platform.finding import NotFound
+    from pipelines.platform.metrics_command import as_json, collect
+    from pipelines.platform.metrics_views import show
+
+    with one_line_errors():
+        try:
+            found = collect(running(), given)
+        except NotFound as error:
+            fail(str(error))
+        if json:
+            sys.stdout.write(as_json(found) + "\n")
+        else:
+            show(console, found)
+
+
+@app.command()
+def why(
+    campaign: Annotated[str, typer.Argument(help="A campaign's ARN, name or id.")],
+    user: Annotated[str, typer.Argument(help="A user id, or an anonymous session's.")],
+    item: Annotated[
+        str | None, typer.Argument(help="Only this item; for related items, the item that the list goes with.")
+    ] = None,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, max=500, help="So many items of the list.")] = 5,
+    context: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="The situation, as in a request.")
+    ] = None,
+    answer: Annotated[
+        str | None, typer.Option(metavar="RECOMMENDATION_ID", help="Explain this answer of the last 24 hours.")
+    ] = None,
+) -> None:
+    """Show why a user gets what they get: for each item the events, values and exploration that moved it most."""
+    from pipelines.platform.why_command import CannotTell, Question, collect, situation
+    from pipelines.platform.why_views import lines
+
+    with one_line_errors():
+        try:
+            question = Question(campaign, user, item, count, situation(context or []), answer)
+            found = collect(running(), question)
+        except CannotTell as error:
+            fail(str(error))
+        sys.stdout.write("\n".join(lines(found)) + "\n")
+
+
+@app.command("explore-report")
+def explore_report(campaign: Annotated[str, typer.Argument(help="A campaign's ARN, name or id.")]) -> None:
+    """Show what a campaign's exploration did in the last 24 hours, and what other weights would have brought."""
+    from pipelines.platform.explore_command import collect
+    from pipelines.platform.explore_views import lines
+    from pipelines.platform.finding import NotFound
+
+    with one_line_errors():
+        try:
+            found = collect(running(), campaign)
+        except NotFound as error:
+            fail(str(error))
+        sys.stdout.write("\n".join(lines(found)) + "\n")

@@ -132,13 +132,14 @@ class Recommender:
         side = self.artefact.side
         if side is None:
             return _NO_CODES, _NO_WEIGHTS
-        user = self.artefact.users.code(asked.user_key)
         codes, weights = _NO_CODES, _NO_WEIGHTS
         if asked.user_record is not None:
             codes, weights = side.users.encode(asked.user_record)
-        elif user is not None:
+        elif (user := self.artefact.users.code(asked.user_key)) is not None:
             known, weights = side.user_bags.row(user)
             codes = known.astype(np.int64)
+        if not asked.context:
+            return codes, weights
         situation = side.context.situation(asked.context) + side.users.size
         return np.concatenate((codes, situation)), np.concatenate((weights, np.ones(len(situation), np.float32)))
 
@@ -151,11 +152,13 @@ class Recommender:
     def history(self, user_key: str, streamed: Streamed) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Item codes and times of the newest `history_length` events, oldest first: imported, then streamed."""
         artefact = self.artefact
-        newest = slice(-artefact.history_length, None)
         user = artefact.users.code(user_key)
-        imported, imported_at = ((), ()) if user is None else artefact.history(user)
+        imported, imported_at = (_NO_CODES, _NO_CODES) if user is None else artefact.history(user)
         codes = artefact.items.codes([item for item, _ in streamed])
         known = [(code, at) for code, (_, at) in zip(codes, streamed, strict=True) if code is not None][::-1]
+        if not known:
+            return imported.astype(np.int64), imported_at.astype(np.float64)
+        newest = slice(-artefact.history_length, None)
         all_codes = np.concatenate((imported, [code for code, _ in known]), dtype=np.int64, casting="unsafe")
         all_times = np.concatenate((imported_at, [at for _, at in known]), dtype=np.float64)
         return all_codes[newest], all_times[newest]

@@ -18,17 +18,21 @@ from rich.table import Table
 from pipelines.recipes.onnx_gru import gru_encoder
 from pipelines.serving.artefact import Artefact
 from pipelines.serving.asked import Asked
-from pipelines.serving.parts import HISTORY_LENGTH, Catalogue, Encoding, Histories
+from pipelines.serving.parts import HISTORY_LENGTH, Catalogue, Encoding, Histories, Side
 from pipelines.serving.recommender import Recommender
+from pipelines.serving.vocabulary import Bags, Column, Vocabulary
 from pipelines.serving.writing import write_artefact
 
 DIMENSION = 149
 ROUNDS = 300
 ITEMS = (1_682, 20_000, 100_000)
+DESCRIBED = 50
+SITUATION = {f"CONTEXT_{n}": f"v{n}" for n in range(3)}
+RECORD = {f"USER_{n}": f"v{n}" for n in range(5)}
 
 
 def artefact(directory: Path, items: int, length: int) -> Recommender:
-    """A random GRU of the default size; each user has `length` events."""
+    """A random GRU of the default size; each user has `length` events, and users from DESCRIBED on have metadata."""
     random = np.random.default_rng(0)
 
     def normal(*shape: int) -> np.ndarray:
@@ -64,9 +68,23 @@ def artefact(directory: Path, items: int, length: int) -> Recommender:
         scores=True,
         explores=True,
         catalogue=catalogue,
-        answers=Encoding(normal(items, DIMENSION + 1), gru_encoder(weights), HISTORY_LENGTH),
+        answers=Encoding(
+            normal(items, DIMENSION + 1), gru_encoder(weights), HISTORY_LENGTH, side=side(normal, items, users)
+        ),
     )
     return Recommender(Artefact.open(directory))
+
+
+def side(normal: Callable[..., np.ndarray], items: int, users: int) -> Side:
+    """Five columns of users and three of the situation, twenty values each."""
+    values = tuple(f"v{n}" for n in range(20))
+    of_users = Vocabulary(tuple(Column(f"USER_{n}", "category", values) for n in range(5)))
+    context = Vocabulary(tuple(Column(f"CONTEXT_{n}", "category", values) for n in range(3)))
+    described = [(n * 20 + user % 20) for user in range(DESCRIBED, users) for n in range(5)]
+    offsets = np.maximum(np.arange(users + 1) - DESCRIBED, 0) * 5
+    bags = Bags(offsets, np.array(described, np.int32), np.ones(len(described), np.float32))
+    matrix = normal(of_users.size + context.size, DIMENSION + 1)
+    return Side(of_users, context, matrix, bags, Vocabulary(), normal(0, DIMENSION + 1), Bags.empty(items))
 
 
 def cpu_ms(call: Callable[[], object]) -> float:
@@ -88,6 +106,10 @@ def measure(recommender: Recommender) -> dict[str, float]:
         "rank 500": lambda: recommender.rank(Asked("u7"), listed),
         "session, 3 events": lambda: recommender.recommend(Asked("s", [("i3", 3e9), ("i2", 2e9), ("i1", 1e9)]), 25),
         "unknown user": lambda: recommender.recommend(Asked("nobody"), 25),
+        "metadata and context": lambda: recommender.recommend(Asked("u77", [("i3", 1e9)], context=SITUATION), 25),
+        "the same, streamed record": lambda: recommender.recommend(
+            Asked("u77", [("i3", 1e9)], context=SITUATION, user_record=RECORD), 25
+        ),
     }
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(ROUNDS):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import orjson
 
@@ -18,42 +18,46 @@ from bento.database import Database, Row
 EVENTS = 100
 
 
-def _events(group: str, user: str, cutoff: str, columns: str = "item_id, sent_at") -> str:
+def _events(group: str, user: str, cutoff: str, more: str = "") -> str:
     # `id + 0`, or the planner may walk every event of the group since the cut-off by the index on ids: with statistics
     # from before a busy hour it takes them to be few. So it reads one user's entries of `events_history`, and no table
     # page.
     return f"""
-    SELECT {columns} FROM openpersonalize.events
+    SELECT item_id, sent_at{more} FROM openpersonalize.events
     WHERE group_id = {group} AND user_key = {user} AND id + 0 > {cutoff} AND item_id IS NOT NULL
     ORDER BY sent_at DESC, id DESC LIMIT {EVENTS}"""
 
 
-def _events_and_record(group: str, user: str, event_cutoff: str, users: str, record_cutoff: str) -> str:
+def _with_record(group: str, user: str, event_cutoff: str, users: str, record_cutoff: str) -> str:
     # The record is one more row, its values as text, as a training reads them (pipelines/datasets/streamed.py). Where
     # `users` is null nothing is looked up.
     return f"""
-    ({_events(group, user, event_cutoff, "item_id, sent_at, NULL::text AS properties, id")})
+    ({_events(group, user, event_cutoff, ", id, NULL::text AS properties")})
     UNION ALL
-    (SELECT NULL, NULL, coalesce((SELECT jsonb_object_agg(key, value) FROM jsonb_each_text(properties))::text, '{{}}'), id
+    (SELECT NULL, NULL, id, coalesce((SELECT jsonb_object_agg(key, value) FROM jsonb_each_text(properties))::text, '{{}}')
     FROM openpersonalize.records
     WHERE dataset_id = {users} AND record_id = {user} AND id > {record_cutoff}
     ORDER BY id DESC LIMIT 1)"""
 
 
-_OF = "%(group_id)s", "%(user_key)s", "%(event_cutoff)s"
-ALONE = _events(*_OF)
+def _together(columns: str, newest: str) -> str:
+    return f"""
+    SELECT n, {columns} FROM unnest(%(group_id)s::text[], %(user_key)s::text[], %(event_cutoff)s::bigint[],
+                                    %(users)s::text[], %(record_cutoff)s::bigint[])
+         WITH ORDINALITY AS asked(of_group, of_user, event_cutoff, users, record_cutoff, n),
+    LATERAL ({newest}) AS newest ORDER BY n, newest.sent_at DESC, newest.id DESC"""
+
+
+_ONE = "%(group_id)s", "%(user_key)s", "%(event_cutoff)s"
+_EACH = "of_group", "of_user", "event_cutoff"
+ALONE = _events(*_ONE)
+TOGETHER = _together("item_id, sent_at", _events(*_EACH, ", id"))
+# Of their own: they cost those who want no record a tenth more.
 ALONE_WITH_RECORD = f"""
-SELECT item_id, sent_at, properties FROM ({_events_and_record(*_OF, "%(users)s", "%(record_cutoff)s")}) AS newest
+SELECT item_id, sent_at, properties FROM ({_with_record(*_ONE, "%(users)s", "%(record_cutoff)s")}) AS newest
 ORDER BY sent_at DESC, id DESC
 """
-TOGETHER = f"""
-SELECT n, newest.item_id, newest.sent_at, newest.properties
-FROM unnest(%(group_id)s::text[], %(user_key)s::text[], %(event_cutoff)s::bigint[], %(users)s::text[],
-            %(record_cutoff)s::bigint[])
-     WITH ORDINALITY AS asked(of_group, of_user, event_cutoff, users, record_cutoff, n),
-LATERAL ({_events_and_record("of_group", "of_user", "event_cutoff", "users", "record_cutoff")}) AS newest
-ORDER BY n, newest.sent_at DESC, newest.id DESC
-"""
+TOGETHER_WITH_RECORD = _together("item_id, sent_at, properties", _with_record(*_EACH, "users", "record_cutoff"))
 
 Events = list[tuple[str, float]]
 """(item id, epoch seconds), newest first."""
@@ -102,9 +106,8 @@ class Histories:
             return await asked.answer
         self._under_way = True
         try:
-            if wanted.users is None:
-                return Known(await self._database.rows(ALONE, wanted._asdict()))
-            return _known(await self._database.rows(ALONE_WITH_RECORD, wanted._asdict()))
+            statement = ALONE if wanted.users is None else ALONE_WITH_RECORD
+            return _known(await self._database.rows(statement, wanted._asdict()))
         finally:
             self._go_on()
 
@@ -120,8 +123,9 @@ class Histories:
             columns = dict(
                 zip(Wanted._fields, map(list, zip(*(one.wanted for one in asked), strict=True)), strict=True)
             )
-            for n, *row in await self._database.rows(TOGETHER, columns):
-                found[n - 1].append(tuple(row))
+            statement = TOGETHER_WITH_RECORD if any(columns["users"]) else TOGETHER
+            for row in await self._database.rows(statement, columns):
+                found[row[0] - 1].append(row[1:])
             known = [_known(rows) for rows in found]
         except Exception as failure:  # noqa: BLE001 (whatever it is belongs to those who wait)
             for one in asked:
@@ -136,5 +140,7 @@ class Histories:
 
 
 def _known(rows: Sequence[Row]) -> Known:
+    if not rows or len(rows[0]) == 2:
+        return Known(cast(Events, rows))
     record = next((orjson.loads(properties) for _, _, properties in rows if properties is not None), None)
     return Known([(item_id, sent_at) for item_id, sent_at, _ in rows if item_id is not None], record)

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from bento.database import Database
-from bento.histories import ALONE, ALONE_WITH_RECORD, TOGETHER, Histories, Known, Wanted
+from bento.histories import ALONE, ALONE_WITH_RECORD, TOGETHER, TOGETHER_WITH_RECORD, Histories, Known, Wanted
 from pipelines.serving.asked import Asked
 from tests.runtime.conftest import Standing
 from tests.support.runtime import Shop, client, event, until
@@ -216,8 +216,13 @@ def test_a_history_is_read_from_its_own_index_alone(shop: Shop) -> None:
             assert "Index Only Scan using events_history" in plan and "Sort" not in plan, plan
             plan = _plan(conn, ALONE_WITH_RECORD, one._asdict())
             assert "Index Only Scan using events_history" in plan and "Index Scan using records_" in plan, plan
+            several = [one._replace(user_key=f"u{n}") for n in range(9)]
+            of = dict(zip(Wanted._fields, map(list, zip(*several, strict=True)), strict=True))
+            plan = _plan(conn, TOGETHER, of)
+            assert "Index Only Scan using events_history" in plan and "Seq Scan" not in plan, plan
             several = [one._replace(user_key=f"u{n}", users=None if n % 2 else "d") for n in range(9)]
-            plan = _plan(conn, TOGETHER, dict(zip(Wanted._fields, map(list, zip(*several, strict=True)), strict=True)))
+            of = dict(zip(Wanted._fields, map(list, zip(*several, strict=True)), strict=True))
+            plan = _plan(conn, TOGETHER_WITH_RECORD, of)
             assert "Index Only Scan using events_history" in plan and "Index Scan using records_" in plan, plan
             assert "Seq Scan" not in plan, plan
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bento.histories import ALONE, ALONE_WITH_RECORD, TOGETHER, Histories, Known, Wanted
+from bento.histories import ALONE, ALONE_WITH_RECORD, TOGETHER, TOGETHER_WITH_RECORD, Histories, Known, Wanted
 from pipelines.aws.errors import ServiceUnavailable
 
 
@@ -28,9 +28,11 @@ class Table:
             return [(f"of {of['user_key']}", 1.0)]
         if statement == ALONE_WITH_RECORD:
             return self._with_record(of["user_key"], of["users"])
-        assert statement == TOGETHER
-        pairs = zip(of["user_key"], of["users"], strict=True)
-        return [(n, *row) for n, pair in enumerate(pairs, 1) if pair[0] != "nobody" for row in self._with_record(*pair)]
+        pairs = [pair for pair in zip(of["user_key"], of["users"], range(1, 99), strict=False) if pair[0] != "nobody"]
+        if statement == TOGETHER:
+            return [(n, f"of {user}", 1.0) for user, _, n in pairs]
+        assert statement == TOGETHER_WITH_RECORD
+        return [(n, *row) for user, users, n in pairs for row in self._with_record(user, users)]
 
     def _with_record(self, user: str, users: str | None) -> list[Any]:
         record = [(None, None, f'{{"name": "{user}", "age": null}}')] if users else []
@@ -71,7 +73,7 @@ def test_a_record_comes_with_the_events_in_one_statement() -> None:
             Known(of("b").events, {"name": "b", "age": None}),
             of("c"),
         ]
-        assert table.statements == [ALONE_WITH_RECORD, TOGETHER]
+        assert table.statements == [ALONE_WITH_RECORD, TOGETHER_WITH_RECORD]
 
     asyncio.run(script())
 

@@ -28,7 +28,7 @@ from pipelines.serving.exploration import propensity
 
 CONFIDENCE = 0.95
 RESAMPLES = 400
-CHUNK_LISTS = 20_000
+BLOCKS = 1_000
 
 
 @dataclass(frozen=True)
@@ -96,14 +96,15 @@ def _estimate(rewards: NDArray[np.float64], ratios: NDArray[np.float64]) -> Esti
 
 
 def _interval(rewards: NDArray[np.float64], ratios: NDArray[np.float64]) -> tuple[float, float]:
-    """Percentiles of the bootstrap, lists drawn with Poisson counts; the same for the same lists."""
-    random = np.random.default_rng(0)
-    sums = np.zeros((RESAMPLES, 2))
-    both = np.column_stack((rewards, ratios))
-    for start in range(0, len(both), CHUNK_LISTS):
-        chunk = both[start : start + CHUNK_LISTS]
-        sums += random.poisson(1.0, (RESAMPLES, len(chunk))) @ chunk
-    drawn = sums[sums[:, 1] > 0]
+    """Percentiles of the bootstrap; the same for the same lists.
+
+    Of many lists BLOCKS sums are drawn from rather than the lists, every BLOCKSth list in one: the same spread, in
+    milliseconds for any number of them.
+    """
+    block = np.arange(len(ratios)) % BLOCKS
+    sums = np.column_stack([np.bincount(block, values) for values in (rewards, ratios)])
+    drawn = np.random.default_rng(0).poisson(1.0, (RESAMPLES, len(sums))) @ sums
+    drawn = drawn[drawn[:, 1] > 0]
     tails = np.array([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     low, high = np.quantile(drawn[:, 0] / drawn[:, 1], tails) if len(drawn) else (np.nan, np.nan)
     return float(low), float(high)

@@ -13,7 +13,7 @@ from pipelines.serving.artefact import Artefact
 from pipelines.serving.exploration import LEVELS, SLOTS, Exploration, explore, levels, probability, propensity
 from tests.support.artefacts import make_artefact
 
-ITEMS, NEW, LISTS = 300, 40, 2_000
+ITEMS, NEW, LISTS = 300, 40, 1_500
 EVERYWHERE = (1 << len(LEVELS)) - 1
 NAMES = ("per list", "per place")
 
@@ -70,12 +70,12 @@ def logged(world: World) -> Lists:
 @pytest.fixture(scope="module")
 def truth(world: World) -> dict[float, float]:
     """Clicks per list when the campaign has each weight."""
-    return {weight: world.serve(weight, [f"truth-{weight}-{n}" for n in range(900)])[1] for weight in LEVELS}
+    return {weight: world.serve(weight, [f"truth-{weight}-{n}" for n in range(600)])[1] for weight in LEVELS}
 
 
 @pytest.fixture(scope="module")
 def runs(world: World) -> list[Lists]:
-    return [world.serve(0.3, [f"run-{run}-{n}" for n in range(300)])[0] for run in range(10)]
+    return [world.serve(0.3, [f"run-{run}-{n}" for n in range(250)])[0] for run in range(8)]
 
 
 def both(lists: Lists, weight: float) -> dict[str, Estimate]:
@@ -135,10 +135,10 @@ def places(lists: Lists) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def test_lists_of_campaigns_with_different_weights_add_up(world: World, truth: dict[float, float]) -> None:
-    bold, _ = world.serve(0.5, [f"bold-{n}" for n in range(500)])
-    shy, _ = world.serve(0.1, [f"shy-{n}" for n in range(500)])
+    bold, _ = world.serve(0.5, [f"bold-{n}" for n in range(400)])
+    shy, _ = world.serve(0.1, [f"shy-{n}" for n in range(400)])
     mixed = Lists(
-        np.arange(1_001) * SLOTS,
+        np.arange(801) * SLOTS,
         np.concatenate((bold.weights, shy.weights)),
         *(np.concatenate(pair) for pair in zip(places(bold), places(shy), strict=True)),
     )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pipelines.datasets.schema import CREATION_TIMESTAMP, EVENT_TYPE, EVENT_VALUE, TIMESTAMP, Field, Schema
 from pipelines.recipes.training_data import Features
-from pipelines.serving.vocabulary import SEPARATOR, Bags, Column, Kind, Vocabulary
+from pipelines.serving.vocabulary import SEPARATOR, Bags, Column, Kind, Vocabulary, single_precision
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -94,7 +94,7 @@ def _column(
 
 
 def _number(cells: pa.Array, name: str) -> tuple[Column, NDArray[np.int64], NDArray[np.int64]]:
-    numbers = np.asarray(cells.to_numpy(zero_copy_only=False), np.float64)
+    numbers = single_precision(cells.to_numpy(zero_copy_only=False))
     rows = np.flatnonzero(np.isfinite(numbers))
     known = numbers[rows]
     cuts = np.quantile(known, np.arange(1, BUCKETS) / BUCKETS, method="higher") if len(known) else np.zeros(0)

@@ -12,10 +12,11 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import isinf
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pipelines.aws.numbers import decimal_number
 
@@ -24,6 +25,16 @@ Kind = Literal["category", "number", "text"]
 SEPARATOR = "|"
 """Between the categories of one cell (spec/datasets.md section 3)."""
 WORD = r"\w+"
+
+
+def single_precision(numbers: ArrayLike) -> NDArray[np.float64]:
+    """Numbers as a column of type float holds them, too large ones infinite.
+
+    What training read from such a column, a request writes in decimal: 4.3 and not 4.300000190734863. Between the two
+    would be the edge of a tenth, which is a number of the data.
+    """
+    with np.errstate(over="ignore"):
+        return np.asarray(numbers, np.float32).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -35,7 +46,7 @@ class Column:
     values: tuple[str, ...] = ()
     """Of a category or a text: its values (words in lower case), in the order of their codes."""
     edges: tuple[float, ...] = ()
-    """Of a number, rising: value k is edges[k - 1] <= x < edges[k]."""
+    """Of a number, rising: value k is edges[k - 1] <= x < edges[k], x in single precision."""
 
     @property
     def size(self) -> int:
@@ -49,7 +60,8 @@ class Column:
         """Codes within the column, each once; none for what is missing or unknown."""
         if self.kind == "number":
             number = decimal_number(str(cell))
-            return [] if number is None else [bisect_right(self.edges, number)]
+            single = None if number is None else float(single_precision(number))
+            return [] if single is None or isinf(single) else [bisect_right(self.edges, single)]
         text = str(cell)
         parts = re.findall(WORD, text.lower()) if self.kind == "text" else text.split(SEPARATOR)
         return list(dict.fromkeys(self.codes[part] for part in parts if part in self.codes))

@@ -55,6 +55,12 @@ def test_training_knew_its_users(recommender: Recommender) -> None:
     assert close(recommender.logits(Asked("u2")), recommender.logits(Asked("u2", user_record={})))
 
 
+def test_a_user_whom_training_knew_by_metadata_only_gets_what_is_popular_shaped_by_it(tmp_path: Path) -> None:
+    quiet = Recommender(Artefact.open(make_artefact(tmp_path / "quiet", side=True, events=0)))
+    assert close(quiet.logits(Asked("u1")), quiet.artefact.popularity + side_of(quiet, M, YOUNG))
+    assert quiet.logits(Asked("u2")) is quiet.artefact.popularity
+
+
 def test_a_streamed_record_takes_the_place_of_the_trainings_as_a_whole(recommender: Recommender) -> None:
     plain = recommender.logits(Asked("u1", user_record={}))
     assert close(recommender.logits(Asked("u1", user_record={"GENDER": "f"})), plain + side_of(recommender, F))

@@ -66,8 +66,8 @@ RULES: Mapping[str, str] = {
     "markov": "what most often follows the user's last item,",
 }
 ADVICE: Mapping[str, str] = {
-    "popularity": "Do not deploy it: aws-popularity-count would serve these users better. More interactions, other "
-    "hyperparameters or an eventType may help.",
+    "popularity": "Do not deploy it as it is: aws-popularity-count would serve these users better. More interactions, "
+    "other hyperparameters or an eventType may help.",
     "repeat": "These users come back to what they had; check that the events are those that you want more of.",
     "markov": "A table of pairs knows more than the model; more interactions or tuning may help.",
 }

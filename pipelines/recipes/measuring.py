@@ -132,5 +132,5 @@ def rivals(recipe: Recipe) -> Collection[str]:
     if recipe.name == "aws-popularity-count":
         # It is one of them.
         return ()
-    # A user's own items are no answer to what goes with one of them.
-    return ("popularity", "markov") if recipe.recipe_type == RELATED_ITEMS else tuple(BASELINES)
+    # What goes with an item is neither what the user had nor only what comes next.
+    return ("popularity",) if recipe.recipe_type == RELATED_ITEMS else tuple(BASELINES)

@@ -37,7 +37,7 @@ def test_losing_to_popularity_is_said_with_both_numbers_and_what_to_do() -> None
     assert [warned["code"] for warned in found] == ["loses-to-popularity", "loses-to-repeat", "loses-to-markov"]
     assert "LOSES to popularity" in found[0]["text"]
     assert "NDCG@25 0.0500, popularity 0.1000" in found[0]["text"]
-    assert "Do not deploy it" in found[0]["text"]
+    assert "Do not deploy it as it is" in found[0]["text"]
 
 
 def test_later_users_count_too() -> None:

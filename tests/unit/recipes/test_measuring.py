@@ -86,7 +86,7 @@ def test_data_that_cannot_be_split_by_time_is_no_failure() -> None:
     ("name", "beaten"),
     [
         ("aws-user-personalization", {"popularity", "repeat", "markov"}),
-        ("aws-sims", {"popularity", "markov"}),
+        ("aws-sims", {"popularity"}),
         ("aws-popularity-count", set()),
     ],
 )

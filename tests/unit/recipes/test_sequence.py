@@ -1,4 +1,4 @@
-"""The HRNN family: the recipe contract, and what is its own."""
+"""The HRNN family: what is its own beside the recipe contract (test_recipes.py)."""
 
 from __future__ import annotations
 
@@ -17,12 +17,7 @@ from pipelines.recipes.sequence_model import SequenceModel
 from pipelines.serving.artefact import Artefact
 from pipelines.serving.asked import Asked
 from pipelines.serving.recommender import Recommender
-from tests.support.recipe_contract import NDCG, RecipeContract, drifting, from_lists, training_data
-
-
-class TestUserPersonalization(RecipeContract):
-    name = "aws-user-personalization"
-    floor = 1.5
+from tests.support.recipe_contract import NDCG, drifting, from_lists, training_data
 
 
 def recipe(name: str = "aws-user-personalization", **algorithm: str) -> SequenceRecipe:

@@ -5,9 +5,10 @@
 of the eligible items only; all others keep their logit, and with weight 0 all do, to the bit. Scores are the softmax of the
 explored logits, so order and score agree.
 
-Eligible: little known, and created no longer than the cut-off ago, counted from the newest interaction of the training, or from `now` if that
-is earlier. The sources name both (the cheat sheet the current time, the guide the latest interaction). With live data they
-are the same to within the two hours between updates; with a recorded data set only the former leaves anything to explore.
+Eligible: little known, and created no longer than the cut-off ago, counted from the newest interaction of the training, or
+from `now` if that is earlier. The sources name both (the cheat sheet the current time, the guide the latest interaction).
+With live data they are the same but for the time since the version was made; with a recorded data set only the latest
+interaction leaves anything to explore.
 
 Uncertainty, in (0, 1]: 1 / sqrt(1 + interactions + impressions / 25), as the standard error of a rate falls with what was seen
 of it. A list of 25 of which one item is taken is one interaction and 24 impressions: either side counts the same.
@@ -18,7 +19,8 @@ list: at 0.3 it carries 7.5 items that nobody has seen yet (by interpolation) up
 that is better known counts, and gains, by its uncertainty. With fewer new items than places it is that share of them. The
 alternatives were worse: a bonus of fixed size floods one catalogue and does nothing in another; one in the spread of
 the logits does nothing for items whose logits all lie low because training never saw them, which is what new items' logits
-do; adding places instead of logits would break the agreement of order and score. No lift carries an item above the user's best.
+do; giving away places instead of logits would break the agreement of order and score. No lift carries an item above the
+user's best, but for its noise.
 
 Boldness: the campaign's explorationWeight in nine lists of ten, in the tenth another of LEVELS (fewer below a weight of
 0.1). So every campaign tries all weights a little with known probability, and what another weight would bring can be
@@ -90,9 +92,8 @@ def explore(
 ) -> Explored:
     """The `count` best items of the explored logits, less those of -inf; `exploration` None: of the logits.
 
-    `seed` is the recommendationId, `now` epoch seconds.
-
-    `logits` are not changed. At 2,000 items of which 200 are new: 0.2 ms CPU more than the list alone.
+    `seed` is the recommendationId, `now` epoch seconds. `logits` are not changed. With 2,000 items of which 200 are new it
+    takes 0.18 ms of CPU, of which the list alone takes 0.02.
     """
     pure = top(logits, max(count, SLOTS))
     pure = pure[logits[pure] > -np.inf]

@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,11 +18,16 @@ from pipelines.datasets.sequences import Sequences
 from pipelines.progress import Progress
 from pipelines.recipes import batches
 from pipelines.recipes.gru import Carried, HrnnModel, SideVectors
+from pipelines.recipes.item_start import item_start
 from pipelines.recipes.item_vectors import ItemVectors
 from pipelines.serving.vocabulary import Bags
 
 LEARNING_RATE = 8e-3
 WARM_UP_STEPS = 20
+START_NORM = 0.6
+"""Mean length of the item vectors at the start."""
+START_NOISE = 0.005
+"""Of each of their numbers: items that nobody tells apart yet, and dimensions beyond the rank of the data, can part."""
 CLIP = 1.0
 USERS_PER_BATCH = 32
 LOGITS_AT_ONCE = 2**23
@@ -106,16 +112,20 @@ def fit(lessons: Lessons, options: FitOptions, epochs: int, after: AfterEpoch) -
 
 
 def new_model(lessons: Lessons, dimension: int) -> HrnnModel:
-    """Before the first step: everybody gets what is popular, and people return to items as they do on average."""
+    """Before the first step: what goes with a user's history (item_start.py), and people return to items as they do
+    on average."""
+    start = torch.from_numpy(item_start(lessons.sequences, lessons.items, dimension, START_NORM))
     items = ItemVectors(
+        start + torch.randn(start.shape) * START_NOISE,
         torch.from_numpy(lessons.popularity),
-        dimension,
         lessons.item_bags,
         lessons.item_values,
         torch.from_numpy(lessons.nameless),
     )
     side = SideVectors(torch.zeros(lessons.side_values, dimension), torch.from_numpy(lessons.context_starts))
     model = HrnnModel(items, side)
+    model.history.projection.weight.data = torch.cat([torch.zeros(dimension, dimension), torch.eye(dimension)], dim=1)
+    model.history.projection.bias.data.zero_()
     lift = batches.repeat_lift(lessons.sequences, np.exp(lessons.popularity))
     model.history.repeat.data = torch.from_numpy(lift)
     return model
@@ -149,7 +159,7 @@ def _backward(
         inside = (chunk.seen >= start * items) & (chunk.seen < end * items)
         seen, bucket = tensor(chunk.seen[inside] - start * items), tensor(chunk.seen_bucket[inside])
         logits = leaf[start:end] @ table.T
-        logits = logits.view(-1).index_add(0, seen, model.history.repeat[bucket]).view_as(logits)
+        logits.view(-1).index_add_(0, seen, model.history.repeat[bucket])
         if end > histories:
             logits[max(histories - start, 0) :] += popularity
         targets, weights = tensor(chunk.targets[start:end]), tensor(chunk.weights[start:end])
@@ -173,12 +183,17 @@ def reproducible(seed: int, threads: int) -> Iterator[torch.device]:
     # cuBLAS is deterministic only with a fixed workspace; it reads this when it starts.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    memory: Any = torch.utils.deterministic  # typed as a module, but its setting is a property
+    filled = memory.fill_uninitialized_memory
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(True)
+        # Nothing here reads memory that it has not written; to fill it first takes a seventh of a step.
+        memory.fill_uninitialized_memory = False
         try:
             yield device
         finally:
+            memory.fill_uninitialized_memory = filled
             torch.use_deterministic_algorithms(strict)
             torch.set_num_threads(before)

@@ -14,7 +14,6 @@ from torch.nn import functional
 
 from pipelines.serving.vocabulary import Bags
 
-EMBEDDING_SCALE = 0.05
 ID_DROPOUT = 0.1
 """Share of the described items that lose their own part in a step."""
 
@@ -27,15 +26,12 @@ class ItemVectors(nn.Module):
     codes: Tensor
     weights: Tensor
 
-    def __init__(self, popularity: Tensor, dimension: int, bags: Bags, values: int, nameless: Tensor) -> None:
-        """`popularity` (items,) logits that the biases start from; `bags` one row an item, codes below `values`;
-        `nameless` (items,) bool: never has an own part."""
+    def __init__(self, start: Tensor, popularity: Tensor, bags: Bags, values: int, nameless: Tensor) -> None:
+        """`start` (items, d) and `popularity` (items,): what own parts and biases start from; `bags` one row an item,
+        codes below `values`; `nameless` (items,) bool: never has an own part."""
         super().__init__()
-        items = len(popularity)
-        self.own = nn.Parameter(torch.empty(items, dimension + 1))
-        nn.init.normal_(self.own, std=EMBEDDING_SCALE)
-        self.own.data[:, -1] = popularity
-        self.values = nn.Parameter(torch.zeros(values, dimension + 1))
+        self.own = nn.Parameter(torch.cat([start, popularity[:, None]], dim=1))
+        self.values = nn.Parameter(torch.zeros(values, self.own.shape[1]))
         self.average = nn.Parameter(popularity.exp().mean().log())
         self.described = len(bags.codes) > 0
         self.register_buffer("nameless", nameless, persistent=False)

@@ -37,7 +37,8 @@ MIN_EPOCHS, MAX_EPOCHS, MIN_STEPS = 6, 30, 400
 """A fit plans enough epochs for MIN_STEPS steps, within these bounds: small data needs more rounds to learn anything."""
 PATIENCE = 3
 """Epochs without a better validation NDCG after which a fit stops."""
-VALIDATION_SHARE = 0.05
+VALIDATION_SHARE, VALIDATION_USERS = 0.05, 60
+"""Users who choose the epoch: that share, but so many if there are, at most a tenth; of 30 chance chooses."""
 VALIDATION_SEED = 1
 
 
@@ -81,18 +82,20 @@ class SequenceRecipe:
 
     def fit(self, data: TrainingData, epochs: int | None = None) -> Fitted:
         """With `epochs` on everybody; without, the epoch is chosen on some of the users, who do not train."""
-        from pipelines.recipes import fitting
-
         cold_start = self.config.cold_start
         if cold_start is not None:
             cold_start.check(cold_start.cold(data))
+
+        from pipelines.recipes import fitting
+
         if epochs is not None:
             lessons = self._lessons(data)
             model = fitting.fit(lessons, self._options(lessons), epochs, lambda *_: True)
             return Fitted(finished(model, data, lessons.codes, self._rates(data)), epochs)
         # Validation users train nothing: of a user it has seen, a model remembers the items, and the epoch with the
         # best memory is not the best for new users.
-        validation = split(data.sequences, share=VALIDATION_SHARE, seed=VALIDATION_SEED)
+        share = min(0.1, max(VALIDATION_SHARE, VALIDATION_USERS / max(1, data.sequences.users)))
+        validation = split(data.sequences, share=share, seed=VALIDATION_SEED)
         training = data.of_users(validation.train_users, validation.train)
         lessons, rates = self._lessons(training), self._rates(training)
         search = _BestEpoch(data, validation, lambda model: finished(model, training, lessons.codes, rates))

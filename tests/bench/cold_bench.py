@@ -57,10 +57,8 @@ def films() -> TrainingData:
     return replace(plain, item_features=Features(features.vocabulary, features.bags.of(kept)))
 
 
-def measures(
-    name: str, seen: TrainingData, hidden: NDArray[np.int64], taken: Sequences
-) -> Iterator[tuple[float, float]]:
-    """AUC and the share of the ten best that the user rated, one user after the other."""
+def aucs(name: str, seen: TrainingData, hidden: NDArray[np.int64], taken: Sequences) -> Iterator[float]:
+    """One of each user who rated a hidden film."""
     recipe = recipe_by_name(name)
     assert recipe is not None
     code = load(recipe, FitSettings(recipe.algorithm_values({}), recipe.featurization_values({}), 0, THREADS))

@@ -138,6 +138,8 @@ def _read(conn: Connection, campaign: store.Resource) -> _Places:
     query = sql.SQL(_PLACES).format(
         campaign_id=sql.Literal(campaign.id), group_id=sql.Literal(campaign.group_id), most=sql.Literal(MOST_LISTS)
     )
+    # Of a table that fills and empties by the hour the planner knows little: it would compare every item with every event.
+    conn.execute(text("SET LOCAL enable_nestloop = off"))
     driver: Any = conn.connection.driver_connection
     with driver.cursor() as cursor, cursor.copy(query) as copy:
         rows = b"".join(bytes(row) for row in copy)

@@ -92,8 +92,8 @@ class Shop:
         self.shown = np.where(is_old, 10_000, 0)
         self.expected = np.zeros(self.items)
         """Clicks that an item of average appeal would have had."""
-        self.shown_by_age = np.zeros((self.plan.days, 2))
-        """[days since an item came]: its places in lists, and lists in which it might have been."""
+        self.explored_by_age = np.zeros((self.plan.days, 2))
+        """[days since an item came]: its places by exploration, and lists in which it might have been."""
 
     def run(self) -> list[Day]:
         """Live through the month."""
@@ -167,7 +167,10 @@ class Shop:
         today = self.days[-1]
         for user in users.tolist():
             asked = Asked(f"u{user}", exploration=Exploration(self.weight), seed=f"{now}-{user}", now=now)
-            codes = np.array([int(one.item_id[1:]) for one in recommender.recommend(asked, SLOTS)])
+            shown = recommender.recommend(asked, SLOTS)
+            codes = np.array([int(one.item_id[1:]) for one in shown])
+            # The lowest bit is weight 0: the list would have the item without exploration.
+            explored = np.array([one.shown_at is not None and not one.shown_at & 1 for one in shown])
             chances = self.chances[user]
             taken = self.random.random(SLOTS) < chances[codes]
             self.interactions[codes[taken]] += 1
@@ -177,9 +180,9 @@ class Shop:
             today.new_share += is_new.mean() / self.plan.users
             today.clicks += chances[codes].sum() / self.plan.users
             today.best += np.sort(chances[:there])[-SLOTS:].sum() / self.plan.users
-            np.add.at(self.shown_by_age[:, 0], day - (self.created[codes[is_new]] - START) // DAY, 1)
-        self.shown_by_age[: day + 1, 1] += len(users)
+            np.add.at(self.explored_by_age[:, 0], day - (self.created[codes[explored]] - START) // DAY, 1)
+        self.explored_by_age[: day + 1, 1] += len(users)
 
     def places_by_age(self) -> np.ndarray:
-        """(days,) the places of a list that the items of one day have, by the days since they came."""
-        return self.shown_by_age[:, 0] / np.maximum(self.shown_by_age[:, 1], 1)
+        """(days,) the places of a list that exploration gives to the items of one day, by the days since they came."""
+        return self.explored_by_age[:, 0] / np.maximum(self.explored_by_age[:, 1], 1)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from pipelines.recipes import cold_items
 from pipelines.recipes.catalogue import recipes
 from tests.support.recipe_contract import RecipeContract, contents, drifting
 
@@ -40,6 +44,13 @@ class TestHrnnMetadata(SequenceContract):
 class TestHrnnColdstart(SequenceContract):
     name = "aws-hrnn-coldstart"
 
+    @pytest.fixture(autouse=True, scope="class")
+    def _few_cold_items_do(self) -> Iterator[None]:
+        """The recipe wants 100 cold items (test_cold_items.py), more than the contract's data has items."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(cold_items, "FEWEST", 0)
+            yield
+
 
 class TestSims(RecipeContract):
     name = "aws-sims"
@@ -52,5 +63,6 @@ class TestPopularityCount(RecipeContract):
 
 
 def test_every_recipe_that_can_be_trained_is_held_to_the_contract() -> None:
-    tested = {one.name for one in globals().values() if isinstance(one, type) and hasattr(one, "name")}
+    classes = [one for one in globals().values() if isinstance(one, type) and issubclass(one, RecipeContract)]
+    tested = {one.name for one in classes if one.__name__.startswith("Test")}
     assert tested == {recipe.name for recipe in recipes().values() if recipe.trainable}

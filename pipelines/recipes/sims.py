@@ -11,8 +11,8 @@ the default percentiles 7 to 17 %).
 Which users and items count. A pair counts from `min_cointeraction_count` users on. Users whose history length is outside
 their percentiles are left out, and so are items: percentiles of the counts that *interactions* meet, so that those at
 the ends hold together 1 % and 10 % of the interactions. (Counted over items instead, 0.9 would leave out 43 to
-59 % of the interactions of MovieLens, and with them nearly all films that anybody asks about.) An item that is left out has no
-neighbours and is nobody's; it stays in the catalogue, and who asks for it gets what is popular.
+59 % of the interactions of MovieLens, and with them nearly all films that anybody asks about.) An item that is left
+out has no neighbours and is nobody's; it stays in the catalogue, and who asks for it gets what is popular.
 """
 
 from __future__ import annotations

@@ -24,6 +24,10 @@ from pipelines.serving.vocabulary import Bags
 
 LEARNING_RATE = 8e-3
 WARM_UP_STEPS = 20
+SIDE_DECAY = 2.0
+"""Weight decay of what is known of users and situations: one user in hundreds shows what a value means. Without it users
+without events get worse answers than popularity's (MovieLens-100K by time, NDCG@25: 0.403 at 0, 0.444 at 1, 0.456 at
+2 and 5; popularity 0.446, no user columns 0.451); above 2 it hides what every user shows."""
 START_NORM = 0.6
 """Mean length of the item vectors at the start."""
 START_NOISE = 0.005
@@ -83,7 +87,9 @@ def fit(lessons: Lessons, options: FitOptions, epochs: int, after: AfterEpoch) -
         random = np.random.default_rng(options.seed)
         model = new_model(lessons, options.hidden_dimension).to(device)
         popularity = torch.from_numpy(lessons.popularity).to(device)
-        optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
+        others = [parameter for name, parameter in model.named_parameters() if name != "side.matrix"]
+        side = {"params": [model.side.matrix], "weight_decay": SIDE_DECAY}
+        optimizer = torch.optim.AdamW([{"params": others}, side], lr=LEARNING_RATE, weight_decay=0.0)
         step, seen, events = 0, 0, int(np.maximum(np.diff(sequences.offsets) - 1, 0).sum())
         for epoch in range(1, epochs + 1):
             model.train()

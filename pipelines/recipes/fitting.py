@@ -88,8 +88,8 @@ def fit(lessons: Lessons, options: FitOptions, epochs: int, after: AfterEpoch) -
         model = new_model(lessons, options.hidden_dimension).to(device)
         popularity = torch.from_numpy(lessons.popularity).to(device)
         others = [parameter for name, parameter in model.named_parameters() if name != "side.matrix"]
-        side = {"params": [model.side.matrix], "weight_decay": SIDE_DECAY}
-        optimizer = torch.optim.AdamW([{"params": others}, side], lr=LEARNING_RATE, weight_decay=0.0)
+        groups: list[dict[str, Any]] = [{"params": others}, {"params": [model.side.matrix], "weight_decay": SIDE_DECAY}]
+        optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE, weight_decay=0.0)
         step, seen, events = 0, 0, int(np.maximum(np.diff(sequences.offsets) - 1, 0).sum())
         for epoch in range(1, epochs + 1):
             model.train()

@@ -65,7 +65,21 @@ def typed(schema: Schema, field: Field, raw: str) -> str:
         return raw
     if field.avro == "boolean":
         return f"(lower({raw}) = 'true')"
-    return f"TRY_CAST({raw} AS {field.column_type})"
+    return _number(field, raw)
+
+
+def _number(field: Field, raw: str) -> str:
+    """The number that a cell holds, null if it holds none; of a moment the second in which it lies."""
+    if not is_second(field):
+        return f"TRY_CAST({raw} AS {field.column_type})"
+    # DuckDB alone would round.
+    second = f"CASE WHEN contains({raw}, '.') THEN split_part({raw}, '.', 1) ELSE {raw} END"
+    return f"TRY_CAST({second} AS {field.column_type})"
+
+
+def is_second(field: Field) -> bool:
+    """Whether a field names a moment in whole seconds; a fraction, as time.time() writes it, is dropped."""
+    return field.name in MOMENTS and field.avro in ("int", "long")
 
 
 def _is_action_event_type(schema: Schema, field: Field) -> bool:
@@ -102,7 +116,7 @@ def any_fault(schema: Schema, found: Sequence[Fault]) -> str:
     conditions = []
     for position, field in enumerate(schema.fields):
         mine = [fault.condition for fault in found if fault.field is field]
-        if field.name in MOMENTS and field.avro in ("int", "long"):
+        if is_second(field):
             whole = f"{typed(schema, field, raw_name(position))} NOT BETWEEN {first_second(field)} AND {LAST_SECOND}"
             mine = [*mine[:-3], f"({whole})"]
         conditions += mine
@@ -156,9 +170,10 @@ def _string_conditions(field: Field, raw: str) -> list[tuple[str, str]]:
 
 
 def _whole_number_conditions(field: Field, raw: str) -> list[tuple[str, str]]:
-    cast = f"TRY_CAST({raw} AS {field.column_type})"
+    cast, fraction = _number(field, raw), "[0-9]*" if is_second(field) else "0*"
     # The round trip settles nearly every value; the expression only looks at the others (`+5`, `007`, `5.0`).
-    plain = f"CASE WHEN CAST({cast} AS VARCHAR) = {raw} THEN TRUE ELSE regexp_full_match({raw}, '\\s*[+-]?[0-9]+(\\.0*)?\\s*') END"
+    written = f"regexp_full_match({raw}, '\\s*[+-]?[0-9]+(\\.{fraction})?\\s*')"
+    plain = f"CASE WHEN CAST({cast} AS VARCHAR) = {raw} THEN TRUE ELSE {written} END"
     bounds = "" if field.avro == "long" else " that fits into 32 bits"
     found = [(f"{raw} IS NOT NULL AND ({cast} IS NULL OR NOT {plain})", f"is not a whole number{bounds}")]
     if field.name in MOMENTS:

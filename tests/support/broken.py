@@ -217,7 +217,7 @@ IN_A_ROW: dict[str, Defect] = {
     "words in a float": cell("EVENT_VALUE", "much", NOT_FINITE),
     "words in a double": cell("PRICE", "free", NOT_FINITE),
     "words in a boolean": cell("ACTIVE", "perhaps", "neither true nor false"),
-    "a fraction in a long": cell("TIMESTAMP", "1500000000.5", NOT_WHOLE),
+    "a fraction in an int": cell("COUNT", "1.5", NOT_WHOLE),
     "a date in a long": cell("TIMESTAMP", "2020-01-01 00:00", NOT_WHOLE),
     "an int of 33 bits": cell("COUNT", "4294967296", NOT_WHOLE),
     "a long of 65 bits": cell("TIMESTAMP", "36893488147419103232", NOT_WHOLE),

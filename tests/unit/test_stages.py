@@ -269,17 +269,10 @@ def test_every_stage_of_a_group_depends_on_the_codes_digest() -> None:
 
 def test_the_digest_changes_with_a_source_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "pipelines"
-    for name in ("recipes", "evaluation", "serving", "datasets"):
-        (package / name).mkdir(parents=True)
-        (package / name / "module.py").write_text("A = 1\n")
-    for name in (
-        "datasets/joining.py",
-        "datasets/sequences.py",
-        "datasets/snapshot.py",
-        "stages.py",
-        "stages_definition.py",
-    ):
-        (package / name).write_text("")
+    for name in code_digest.SOURCES:
+        file = package / name if name.endswith(".py") else package / name / "module.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("A = 1\n")
     monkeypatch.setattr(code_digest, "__file__", str(package / "code_digest.py"))
     before = code_digest.code_digest()
     assert code_digest.code_digest() == before

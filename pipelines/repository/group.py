@@ -288,7 +288,8 @@ class GroupRepository:
     # ------------------------------------------------------------------------------------------------
 
     def _job_name(self, job_id: str) -> str:
-        return f"{self.group_id}/{job_id}"
+        # A path, not ids: another home's job is never taken for this one's.
+        return str(self.layout.job(job_id))
 
     def _env(self, job_id: str) -> dict[str, str]:
         return child_env(self._job_name(job_id), self.layout.site(job_id))

@@ -36,6 +36,23 @@ class Scored(NamedTuple):
     """At which weights of exploration it would be in the list (exploration.py); None: at all of them."""
 
 
+class History(NamedTuple):
+    """A user's newest events, oldest first."""
+
+    codes: NDArray[np.int64]
+    """Items'."""
+    times: NDArray[np.float64]
+    """Epoch seconds."""
+
+
+class SideValues(NamedTuple):
+    """What is known of a user and of the situation."""
+
+    codes: NDArray[np.int64]
+    """Rows of `Side.matrix`."""
+    weights: NDArray[np.float32]
+
+
 class Recommender:
     """Answers for one solution version; holds nothing that changes, so threads may share it."""
 
@@ -78,21 +95,15 @@ class Recommender:
                 return self._personal(encoding, asked)
 
     def _personal(self, encoding: LoadedEncoding, asked: Asked) -> NDArray[np.float32]:
-        return self.personal(encoding, *self.history(asked.user_key, asked.streamed), *self.side_values(asked))
+        return self.personal(encoding, self.history(asked.user_key, asked.streamed), self.side_values(asked))
 
-    def personal(
-        self,
-        encoding: LoadedEncoding,
-        codes: NDArray[np.int64],
-        times: NDArray[np.float64],
-        values: NDArray[np.int64],
-        weights: NDArray[np.float32],
-    ) -> NDArray[np.float32]:
-        """w_u . w_i of every item, of a `history` and `side_values`; popularity and the side without events."""
-        vector = self.user_vector(encoding, codes, times, values, weights)
+    def personal(self, encoding: LoadedEncoding, history: History, side_values: SideValues) -> NDArray[np.float32]:
+        """w_u . w_i of every item; popularity and the side without events."""
+        vector = self.user_vector(encoding, history, side_values)
         if vector is None:
             return self.artefact.popularity
         logits: NDArray[np.float32] = encoding.item_matrix @ vector
+        codes = history.codes
         if not len(codes):
             return self.artefact.popularity + logits
         # Oldest first, and of repeated indices the last assignment stays: an item's newest event counts.
@@ -100,21 +111,16 @@ class Recommender:
         return logits
 
     def user_vector(
-        self,
-        encoding: LoadedEncoding,
-        codes: NDArray[np.int64],
-        times: NDArray[np.float64],
-        values: NDArray[np.int64],
-        weights: NDArray[np.float32],
+        self, encoding: LoadedEncoding, history: History, side_values: SideValues
     ) -> NDArray[np.float32] | None:
         """w_u, (dimension,): what the encoder makes of the history, and the side; None of whom nothing is known."""
         side: NDArray[np.float32] | None = None
-        if encoding.side is not None and len(values):
-            side = weights @ encoding.side.matrix[values]
-        if not len(codes):
+        if encoding.side is not None and len(side_values.codes):
+            side = side_values.weights @ encoding.side.matrix[side_values.codes]
+        if not len(history.codes):
             return side
         read = slice(-encoding.encoder_length, None)
-        vector = encoding.encoder(encoding.input_matrix[codes[read]], times[read])
+        vector = encoding.encoder(encoding.input_matrix[history.codes[read]], history.times[read])
         return vector if side is None else vector + side
 
     def _around(self, neighbours: Neighbours, item_id: str | None) -> NDArray[np.float32]:
@@ -124,14 +130,11 @@ class Recommender:
             return self.artefact.popularity
         return neighbours.logits(item, self.artefact.popularity)
 
-    def side_values(self, asked: Asked) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Rows of `Side.matrix` and weights of what is known of the user and the situation.
-
-        A record that was streamed takes the place of what training knew of the user, as a whole.
-        """
+    def side_values(self, asked: Asked) -> SideValues:
+        """What is known of who asks; a streamed record takes the place of what training knew of the user, as a whole."""
         side = self.artefact.side
         if side is None:
-            return _NO_CODES, _NO_WEIGHTS
+            return SideValues(_NO_CODES, _NO_WEIGHTS)
         codes, weights = _NO_CODES, _NO_WEIGHTS
         if asked.user_record is not None:
             codes, weights = side.users.encode(asked.user_record)
@@ -139,9 +142,10 @@ class Recommender:
             known, weights = side.user_bags.row(user)
             codes = known.astype(np.int64)
         if not asked.context:
-            return codes, weights
+            return SideValues(codes, weights)
         situation = side.context.situation(asked.context) + side.users.size
-        return np.concatenate((codes, situation)), np.concatenate((weights, np.ones(len(situation), np.float32)))
+        certain = np.ones(len(situation), np.float32)
+        return SideValues(np.concatenate((codes, situation)), np.concatenate((weights, certain)))
 
     def _scored(self, ids: Sequence[str], logits: NDArray[np.float32], at: NDArray[np.int64]) -> list[Scored]:
         """These items, which stand at `at` of all that share a probability of 1."""
@@ -149,19 +153,19 @@ class Recommender:
             return [Scored(identifier, None) for identifier in ids]
         return list(map(Scored, ids, published(softmax(logits, at))))
 
-    def history(self, user_key: str, streamed: Streamed) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Item codes and times of the newest `history_length` events, oldest first: imported, then streamed."""
+    def history(self, user_key: str, streamed: Streamed) -> History:
+        """The newest `history_length` events, oldest first: imported, then streamed."""
         artefact = self.artefact
         user = artefact.users.code(user_key)
         imported, imported_at = (_NO_CODES, _NO_CODES) if user is None else artefact.history(user)
         codes = artefact.items.codes([item for item, _ in streamed])
         known = [(code, at) for code, (_, at) in zip(codes, streamed, strict=True) if code is not None][::-1]
         if not known:
-            return imported.astype(np.int64), imported_at.astype(np.float64)
+            return History(imported.astype(np.int64), imported_at.astype(np.float64))
         newest = slice(-artefact.history_length, None)
         all_codes = np.concatenate((imported, [code for code, _ in known]), dtype=np.int64, casting="unsafe")
         all_times = np.concatenate((imported_at, [at for _, at in known]), dtype=np.float64)
-        return all_codes[newest], all_times[newest]
+        return History(all_codes[newest], all_times[newest])
 
 
 def published(scores: NDArray[np.float64]) -> list[float]:

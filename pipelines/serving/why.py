@@ -32,7 +32,7 @@ from pipelines.serving.asked import Asked
 from pipelines.serving.exploration import explore
 from pipelines.serving.ordering import softmax
 from pipelines.serving.parts import Neighbours
-from pipelines.serving.recommender import Recommender, published
+from pipelines.serving.recommender import History, Recommender, SideValues, published
 from pipelines.serving.vocabulary import Vocabulary
 
 EVENTS = 50
@@ -109,7 +109,8 @@ def _pushes(
     """What moved each of `codes`."""
     answers = recommender.artefact.answers
     if isinstance(answers, LoadedEncoding):
-        return _Personal.of(recommender, answers, asked, logits).pushes(codes)
+        history, values = recommender.history(asked.user_key, asked.streamed), recommender.side_values(asked)
+        return _Personal(recommender, answers, history, values, logits).pushes(codes)
     return [_counted(recommender, answers, asked.item_id, code) for code in codes]
 
 
@@ -135,23 +136,14 @@ class _Personal:
 
     recommender: Recommender
     encoding: LoadedEncoding
-    codes: NDArray[np.int64]
-    times: NDArray[np.float64]
-    values: NDArray[np.int64]
-    weights: NDArray[np.float32]
+    history: History
+    side_values: SideValues
     logits: NDArray[np.float32]
-
-    @classmethod
-    def of(
-        cls, recommender: Recommender, encoding: LoadedEncoding, asked: Asked, logits: NDArray[np.float32]
-    ) -> _Personal:
-        history, values = recommender.history(asked.user_key, asked.streamed), recommender.side_values(asked)
-        return cls(recommender, encoding, *history, *values, logits)
 
     def pushes(self, codes: list[int]) -> list[tuple[How, list[Push]]]:
         """Of each of `codes`."""
         artefact = self.recommender.artefact
-        if not len(self.codes) and not len(self.values):
+        if not len(self.history.codes) and not len(self.side_values.codes):
             return [("popular", [Push("interactions", "", float(artefact.interactions[code]))]) for code in codes]
         found: list[list[Push]] = [[] for _ in codes]
         at, scores = np.array(codes, np.int64), _log(self.logits)
@@ -165,16 +157,18 @@ class _Personal:
     def _without(self) -> Iterator[tuple[Kind, str, NDArray[np.float32]]]:
         """All items' logits without one item's events, or without one value, at a time."""
         encoding, artefact = self.encoding, self.recommender.artefact
-        for item in dict.fromkeys(self.codes[::-1][:EVENTS].tolist()):
-            kept = self.codes != item
-            logits = self.recommender.personal(encoding, self.codes[kept], self.times[kept], self.values, self.weights)
+        codes, times = self.history
+        for item in dict.fromkeys(codes[::-1][:EVENTS].tolist()):
+            kept = History(codes[codes != item], times[codes != item])
+            logits = self.recommender.personal(encoding, kept, self.side_values)
             yield "event", artefact.items.id(item), logits
         if encoding.side is None:
             return
         users = encoding.side.users
-        for at, value in enumerate(self.values.tolist()):
-            rest = np.delete(self.values, at), np.delete(self.weights, at)
-            logits = self.recommender.personal(encoding, self.codes, self.times, *rest)
+        values, weights = self.side_values
+        for at, value in enumerate(values.tolist()):
+            rest = SideValues(np.delete(values, at), np.delete(weights, at))
+            logits = self.recommender.personal(encoding, self.history, rest)
             if value < users.size:
                 yield "user", _value(users, value), logits
             else:
@@ -183,7 +177,7 @@ class _Personal:
     def _of_item(self, code: int) -> Iterator[Push]:
         """The values of the item's own record, and its bias."""
         encoding, side = self.encoding, self.encoding.side
-        user = self.recommender.user_vector(encoding, self.codes, self.times, self.values, self.weights)
+        user = self.recommender.user_vector(encoding, self.history, self.side_values)
         assert user is not None  # something is known
         if side is not None:
             for value, weight in zip(*side.item_bags.row(code), strict=True):
@@ -192,7 +186,7 @@ class _Personal:
         # A user's vector that ends with 1 meets the items' biases in their last column; without events there are none.
         artefact = self.recommender.artefact
         known = f"{artefact.interactions[code]} interactions"
-        if not len(self.codes):
+        if not len(self.history.codes):
             popularity = artefact.popularity
             yield Push("popularity", known, _gain(self.logits, code, float(popularity[code] - popularity.mean())))
         elif user[-1] == 1:

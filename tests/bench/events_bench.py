@@ -12,22 +12,18 @@ import asyncio
 import json
 import os
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.registry.database import migrate
-from tests.bench.runtime_bench import durable_postgres
-from tests.conftest import platform_settings
+from tests.bench.runtime_bench import durable_shop
 from tests.support.load import Line, signed_requests
 from tests.support.runtime import Shop
 from tests.support.runtime_servers import bento_runtime
@@ -176,12 +172,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=5.0, help="how long each load runs")
     seconds = parser.parse_args().seconds
     with ExitStack() as stack:
-        url, (postgres,) = stack.enter_context(durable_postgres())
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="op-bench-home-")))
-        settings = platform_settings(home, url)
-        migrate(settings)
-        shop = Shop(settings)
-        stack.callback(shop.close)
+        settings, shop, postgres = stack.enter_context(durable_shop())
         runtime = stack.enter_context(bento_runtime(settings))
         bench = Bench(runtime.url, shop, runtime.workers, postgres)
         measured = list(measurements(bench, seconds))

@@ -10,21 +10,17 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
 
 import psutil
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.registry.database import migrate
-from tests.bench.runtime_bench import durable_postgres
-from tests.conftest import platform_settings
+from tests.bench.runtime_bench import durable_shop
 from tests.support.load import read_answer, signed_request
 from tests.support.runtime import Shop, event
 from tests.support.runtime_servers import BentoRuntime, bento_runtime
@@ -147,12 +143,7 @@ def report(measured: list[Subject]) -> Table:
 def main() -> bool:
     """Run and print the table; whether the median over 1,682 items is below the bound and no list came late."""
     with ExitStack() as stack:
-        url, _ = stack.enter_context(durable_postgres())
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="op-bench-home-")))
-        settings = platform_settings(home, url)
-        migrate(settings)
-        shop = Shop(settings)
-        stack.callback(shop.close)
+        settings, shop, _ = stack.enter_context(durable_shop())
         runtime = stack.enter_context(bento_runtime(settings))
         measured = subjects(shop)
         assert len({psutil.Process(worker.pid).pid for worker in runtime.workers}) == 2

@@ -129,8 +129,21 @@ def _answers_at(url: str) -> bool:
 
 
 @contextmanager
-def durable_postgres() -> Iterator[tuple[str, list[psutil.Process]]]:
-    """A server as the platform runs it, fsync on; its URL and processes (its backends come and go)."""
+def durable_shop() -> Iterator[tuple[Settings, Shop, psutil.Process]]:
+    """A migrated home and its shop over a PostgreSQL with fsync on, and that server's process."""
+    with ExitStack() as stack:
+        url, postgres = stack.enter_context(_durable_postgres())
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="op-bench-home-")))
+        settings = platform_settings(home, url)
+        migrate(settings)
+        shop = Shop(settings)
+        stack.callback(shop.close)
+        yield settings, shop, postgres
+
+
+@contextmanager
+def _durable_postgres() -> Iterator[tuple[str, psutil.Process]]:
+    """A server as the platform runs it; its URL and its process (its backends come and go)."""
     with tempfile.TemporaryDirectory(prefix="op-bench-") as root:
         server = EmbeddedPostgres(EmbeddedPostgres.throwaway(Path(root)).cluster)
         server.initialise()
@@ -139,7 +152,7 @@ def durable_postgres() -> Iterator[tuple[str, list[psutil.Process]]]:
         process = subprocess.Popen(server.command(), preexec_fn=end, **quiet, **server.popen_options())
         try:
             server.wait_ready(process)
-            yield server.url(), [psutil.Process(process.pid)]
+            yield server.url(), psutil.Process(process.pid)
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(20)
@@ -218,13 +231,8 @@ def report(measured: list[Subject]) -> Table:
 def main() -> None:
     """Run and print the table."""
     with ExitStack() as stack:
-        url, _ = stack.enter_context(durable_postgres())
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="op-bench-home-")))
-        settings = platform_settings(home, url)
-        migrate(settings)
-        shop = Shop(settings)
-        stack.callback(shop.close)
-        measured = subjects(stack, settings, shop, home / "answer.json")
+        settings, shop, _ = stack.enter_context(durable_shop())
+        measured = subjects(stack, settings, shop, settings.home / "answer.json")
         for subject in measured:
             subject.measure(4, 0.3)  # warm
         for _ in range(ROUNDS):

@@ -5,70 +5,41 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from pipelines.evaluation.holdout import split
 from pipelines.recipes.catalogue import Recipe
-from pipelines.recipes.contract import CannotTrain, FitSettings, Fitted, Queries
+from pipelines.recipes.contract import CannotTrain, FitSettings, Fitted
 from pipelines.recipes.hyperparameters import Hyperparameter, Value
 from pipelines.recipes.ranges import Search, read_search
+from pipelines.recipes.tables import TableModel, TableRecipe, distinct_users
 from pipelines.recipes.training_data import TrainingData
 from pipelines.recipes.tuning import Tuned, tune
+from pipelines.serving.parts import Neighbours
 from tests.support.recipe_contract import drifting
 
 
-@dataclass(frozen=True)
-class DialModel:
-    """What came after a user's last item, blurred by as much as the dial is away from where it should be."""
+class DialRecipe(TableRecipe):
+    """A recipe of our own, best at dial 0.8, size 7, turned: the table of what came after each item, blurred by as much
+    as the dials are away from that."""
 
-    after: NDArray[np.float64]
-    blur: float
-
-    def save(self, directory: Path) -> None:
-        raise NotImplementedError
-
-    def answer(self, queries: Queries) -> Iterator[NDArray[np.float32]]:
-        random = np.random.default_rng(0)
-        for user in range(queries.given.users):
-            noise = random.random(len(self.after)) * self.blur
-            yield np.asarray(self.after[queries.given.items_of(user)[-1]] + noise, np.float32)
-
-
-class DialRecipe:
-    """A recipe of our own: best at dial 0.8, size 7, turned."""
-
-    def __init__(self, settings: FitSettings) -> None:
-        self.settings = settings
-
-    @classmethod
-    def configure(cls, recipe: Recipe, settings: FitSettings) -> DialRecipe:
-        return cls(settings)
-
-    def fit(self, data: TrainingData, epochs: int | None = None) -> Fitted:
+    def table(self, data: TrainingData) -> TableModel:
         if not data.items:
             raise CannotTrain("nothing to learn from")
         before, following = data.sequences.transitions()
-        after = np.zeros((data.items, data.items))
+        after = np.zeros((data.items, data.items), np.float32)
         np.add.at(after, (before, following), 1.0)
         told = self.settings.algorithm
         distance = abs(float(told["dial"]) - 0.8) + abs(float(told["size"]) - 7) / 10 + (not told["turned"])
-        return Fitted(DialModel(after / after.max(), 4 * distance))
-
-    def update(self, model: Any, old: TrainingData, new: TrainingData) -> DialModel:
-        raise NotImplementedError
-
-    def load(self, directory: Path) -> DialModel:
-        raise NotImplementedError
-
-    def export(self, model: Any, data: TrainingData, directory: Path, described: Mapping[str, Any]) -> None:
-        raise NotImplementedError
+        blurred = after / after.max() + 4 * distance * np.random.default_rng(0).random(after.shape, np.float32)
+        order = np.argsort(-blurred, axis=1).astype(np.int32)
+        neighbours = Neighbours(order, np.take_along_axis(blurred, order, axis=1))
+        return TableModel(distinct_users(data.sequences, data.items), neighbours)
 
 
 RECIPE = Recipe(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
 
 from pipelines.aws import arns
 from pipelines.aws.errors import InvalidInput, ResourceAlreadyExists, ResourceInUse
@@ -18,6 +21,8 @@ from pipelines.versions.lookup import DROPPED
 DAG_ID = "solution_version"
 MAX_UNFINISHED = 20
 MAX_NAME = 63
+SCHEDULED_FOR = "scheduled_for"
+"""Member of a version's `internal`: the moment an automatic training was due, ISO 8601; absent of those by hand."""
 
 describe = views.describing("SolutionVersion")
 _list_any = views.listing("SolutionVersion", "solutionVersions", within="Solution")
@@ -30,7 +35,21 @@ def create_solution_version(context: Context, given: Given) -> Given:
     return {"solutionVersionArn": version.arn}
 
 
-def _create(context: Context, given: Given) -> Resource:
+def create_automatic(context: Context, solution: Resource, *, scheduled_for: datetime, mode: str = "FULL") -> Resource:
+    """A version that a schedule makes, and the wish for its DAG run; holds the solution until the transaction ends.
+
+    `scheduled_for` is the moment it was due: the schedule's clock counts from it, so that what queues or comes late
+    shifts no later one. Raises what CreateSolutionVersion raises.
+    """
+    given = {"solutionArn": solution.arn, "trainingMode": mode}
+    version = _create(context, given, "AUTOMATIC", {SCHEDULED_FOR: scheduled_for.isoformat()})
+    store.wish(context.conn, version, DAG_ID)
+    return version
+
+
+def _create(
+    context: Context, given: Given, training_type: str = "MANUAL", internal: Mapping[str, Any] | None = None
+) -> Resource:
     solution = lookup.lock_active(context, "Solution", given["solutionArn"])
     group = lookup.group_of(context, solution)
     _check_trainable(context, solution, given.get("trainingMode", "FULL"))
@@ -51,8 +70,9 @@ def _create(context: Context, given: Given) -> Resource:
             "solutionArn": solution.arn,
             "datasetGroupArn": group.arn,
             "trainingMode": "FULL",
-            "trainingType": "MANUAL",
+            "trainingType": training_type,
         },
+        internal=internal,
     )
     check_limit(context, "SolutionVersion", MAX_UNFINISHED)
     return version

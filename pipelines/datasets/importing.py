@@ -25,7 +25,7 @@ from pipelines.datasets.errors import ImportRefused
 from pipelines.datasets.known import known_ids
 from pipelines.datasets.profile import Profile, Summary
 from pipelines.datasets.schema import DatasetType, Schema, read_schema
-from pipelines.datasets.snapshot import Snapshot
+from pipelines.datasets.snapshot import IMPORTED, Snapshot
 from pipelines.registry import store
 from pipelines.registry.database import transaction
 from pipelines.registry.reasons import shortened
@@ -277,7 +277,8 @@ def _activate(settings: Settings, job: Job, profile: Profile, snapshot: dict[str
         if dataset is None or dataset.is_deleting or row is None or row.status not in store.UNFINISHED:
             log.info("dataset or job went away meanwhile: the snapshot is not taken over")
             return
-        store.update(conn, dataset.id, internal={"snapshot": snapshot, "profile": asdict(profile.summary)})
+        new = {"snapshot": snapshot, IMPORTED: row.id, "profile": asdict(profile.summary)}
+        store.update(conn, dataset.id, internal=new)
         store.update(
             conn,
             row.id,

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+IMPORTED = "imported"
+"""Member of a dataset's `internal`: id of the import job that last brought rows. Snapshots change without one too."""
 
 
 class SnapshotError(ValueError):

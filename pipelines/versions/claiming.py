@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from pipelines.datasets.impressions import resolve
+from pipelines.datasets.snapshot import IMPORTED
 from pipelines.registry import store
 from pipelines.registry.database import engine
 from pipelines.registry.tables import SCHEMA
@@ -60,7 +61,7 @@ def _freeze(conn: Connection, found: Subject) -> dict[str, Any]:
 
     datasets = [d for d in store.in_group(conn, found.group_id, "Dataset") if not d.is_deleting]
     snapshots = {
-        d.doc["datasetType"]: {"dataset_id": d.id, **d.internal["snapshot"]}
+        d.doc["datasetType"]: {"dataset_id": d.id, IMPORTED: d.internal.get(IMPORTED), **d.internal["snapshot"]}
         for d in datasets
         if "snapshot" in d.internal
     }

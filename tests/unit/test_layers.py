@@ -23,6 +23,7 @@ LAYERS = (
     {"versions"},
     {"deletions"},
     {"control"},
+    {"schedules"},
     {"platform"},
     {"dag_support"},
 )

@@ -41,6 +41,9 @@ from pipelines.serving.vocabulary import Bags, Vocabulary
 
 FORMAT = 2
 MANIFEST = "manifest.json"
+OF_FORMAT_1: Mapping[str, Any] = {"kind": "encoder", "scores": True, "explores": False, "newest": 0}
+"""What the manifest of a version of format 1 does not say: there was one kind, and nothing explored. It has no counts
+of items either (created, interactions, shown), which only exploration reads."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +117,7 @@ class Artefact:
             read_ids(directory, "item"),
             read_ids(directory, "user"),
             popularity=_array(directory, "popularity"),
-            created=_array(directory, "created"),
-            interactions=_array(directory, "interactions"),
-            shown=_array(directory, "shown"),
+            **{name: _counts(directory, name, manifest) for name in ("created", "interactions", "shown")},
             histories=Histories(*(_array(directory, f"history_{name}") for name in ("offsets", "items", "times"))),
             answers=_answers(directory, manifest),
         )
@@ -218,8 +219,12 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads((directory / MANIFEST).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise ArtefactError(f"{directory / MANIFEST} cannot be read: {error}") from error
+    if manifest.get("format") == 1:
+        return {**OF_FORMAT_1, **manifest}
     if manifest.get("format") != FORMAT:
-        raise ArtefactError(f"{directory / MANIFEST} has format {manifest.get('format')!r}, this code reads {FORMAT}")
+        raise ArtefactError(
+            f"{directory / MANIFEST} has format {manifest.get('format')!r}, this code reads 1 and {FORMAT}: was it made by a newer version?"
+        )
     return manifest
 
 
@@ -230,6 +235,10 @@ def sha256_of(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ArtefactError(f"{path} cannot be read: {error}") from error
+
+
+def _counts(directory: Path, name: str, manifest: Mapping[str, Any]) -> NDArray[np.int64]:
+    return np.zeros(manifest["items"], np.int64) if manifest["format"] == 1 else _array(directory, name)
 
 
 def _array(directory: Path, name: str) -> NDArray[Any]:

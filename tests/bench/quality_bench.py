@@ -21,6 +21,7 @@ from pipelines.recipes.contract import FitSettings, load
 from pipelines.recipes.measuring import Evaluation, evaluate
 from pipelines.recipes.preparing import Wanted, prepare, read_inputs
 from pipelines.recipes.training_data import TrainingData
+from pipelines.stages import DATASET_TYPES
 
 SEEDS = (0, 1, 2)
 THREADS = 2
@@ -29,17 +30,16 @@ NDCG = "normalized_discounted_cumulative_gain_at_25"
 
 def movielens() -> TrainingData:
     """MovieLens-100K as the stages prepare it."""
-    from pipelines.datasets import example, movielens, snapshot, streamed
+    from pipelines.datasets import example, movielens, streamed
     from pipelines.datasets.schema import read_schema
 
     with tempfile.TemporaryDirectory() as folder:
         found = movielens.fetch(Path("var/data/movielens-100k"))
-        for kind in ("INTERACTIONS", "ITEMS"):
+        for kind in DATASET_TYPES:
             csv = found.directory / movielens.FILES[kind]
             example.build_snapshot(csv, movielens.SCHEMAS[kind], kind, Path(folder) / kind.lower())
             schema = read_schema(movielens.SCHEMAS[kind], kind)
             streamed.write_empty(schema, Path(folder) / "streamed" / f"{kind.lower()}.parquet")
-        snapshot.write_empty(Path(folder) / "users", "USERS")
         return prepare(read_inputs(Path(folder)), Wanted(metadata=True, context=True))
 
 

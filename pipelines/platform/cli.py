@@ -154,11 +154,15 @@ def logs(
 def _up(settings: Settings, timeout: float) -> None:
     from pipelines.platform.display import StartDisplay
     from pipelines.platform.lifecycle import start, wait_healthy
+    from pipelines.platform.migrations import upgraded
 
-    if not start(settings):
+    started = start(settings)
+    if not started:
         console.print("already running")
     with StartDisplay(console, time.monotonic) as display:
         wait_healthy(settings, timeout, display)
+    for line in upgraded(settings) if started else ():
+        console.print(line)
 
 
 def _print_welcome(settings: Settings) -> None:

@@ -12,9 +12,11 @@ from collections.abc import Callable
 from pipelines.platform.airflow_client import AirflowClient, AirflowUnavailable
 from pipelines.platform.airflow_env import POOL, POOL_SLOTS
 from pipelines.platform.checks import check_before_start, check_home
+from pipelines.platform.child import describe_exit
 from pipelines.platform.credentials import ensure_credentials
 from pipelines.platform.health import ProcessReport, all_healthy, observe
 from pipelines.platform.logfiles import log_file, tail
+from pipelines.platform.migrations import HOPELESS, forget_upgrades
 from pipelines.platform.processes import ProcessIdentity
 from pipelines.platform.recovery import end_leftovers
 from pipelines.platform.source import source_root
@@ -43,6 +45,7 @@ def start(settings: Settings) -> bool:
         if running_state(settings) is not None:
             return False
         end_leftovers(settings)
+        forget_upgrades(settings)
         check_before_start(settings)
         ensure_credentials(settings)
         _spawn(settings)
@@ -90,6 +93,9 @@ def wait_healthy(settings: Settings, timeout: float, progress: Progress) -> Plat
         seen = time.monotonic()
         reports = observe(state)
         progress(reports)
+        for report in reports:
+            if report.state == "backoff" and report.detail == describe_exit(HOPELESS):
+                raise DidNotStart("\n".join(tail(log_file(settings.logs_dir, report.name), 1)))
         if all_healthy(reports):
             try:
                 AirflowClient(settings).ensure_pool(POOL, POOL_SLOTS)

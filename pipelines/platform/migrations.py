@@ -1,5 +1,7 @@
 """`python -m pipelines.platform.migrations registry|airflow`: bring one of the two schemas to its newest revision.
 
+That is all that an upgrade of the code asks for, so `openpersonalize up` does it; `upgraded` is what it then tells.
+
 `airflow db migrate` takes six seconds even when there is nothing to do, so it is skipped when the database says the
 revision that this version of Airflow left behind.
 """
@@ -13,20 +15,51 @@ from pathlib import Path
 
 import psycopg
 
-from pipelines.platform.files import read_json, write_json
+from pipelines.platform.files import read_json, write_atomically, write_json
 from pipelines.settings import Settings
+
+HOPELESS = os.EX_CONFIG
+"""Exit code of a step that trying again cannot mend; the last line of its log says why."""
+_NOTE = "upgraded-{}.txt"
 
 
 def main(which: str) -> None:
     settings = Settings.from_env()
     if which == "registry":
-        from pipelines.registry.database import migrate
-
-        migrate(settings)
+        migrate_registry(settings)
     elif airflow_is_current(settings):
         print("Airflow's schema is current")
     else:
         migrate_airflow(settings)
+
+
+def migrate_registry(settings: Settings) -> None:
+    """Bring our own schema up; raises SystemExit with HOPELESS when a newer version has done so further."""
+    from pipelines.registry.database import SchemaTooNew, migrate
+
+    try:
+        done = migrate(settings)
+    except SchemaTooNew as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(HOPELESS) from None
+    if done.before not in (None, done.after):
+        _tell(settings, "registry", f"the database was upgraded from revision {done.before} to {done.after}")
+
+
+def upgraded(settings: Settings) -> list[str]:
+    """What the migrations of this start have upgraded, a line each."""
+    return [path.read_text().strip() for path in sorted(settings.run_dir.glob(_NOTE.format("*")))]
+
+
+def forget_upgrades(settings: Settings) -> None:
+    """What an earlier start has upgraded is not told again."""
+    for path in settings.run_dir.glob(_NOTE.format("*")):
+        path.unlink(missing_ok=True)
+
+
+def _tell(settings: Settings, which: str, line: str) -> None:
+    print(line)
+    write_atomically(settings.run_dir / _NOTE.format(which), line + "\n")
 
 
 def airflow_is_current(settings: Settings) -> bool:
@@ -36,10 +69,13 @@ def airflow_is_current(settings: Settings) -> bool:
 
 def migrate_airflow(settings: Settings) -> None:
     """Run `airflow db migrate` and remember where it ended; raises SystemExit with its exit code."""
+    before = read_json(_record_file(settings))
     code = os.spawnv(os.P_WAIT, sys.executable, [sys.executable, "-m", "airflow", "db", "migrate"])
     if code != 0:
         raise SystemExit(code if code > 0 else 1)
-    write_json(_record_file(settings), _record(settings))
+    write_json(_record_file(settings), after := _record(settings))
+    if isinstance(before, dict) and before["airflow"] != after["airflow"]:
+        _tell(settings, "airflow", f"Airflow's tables were upgraded from {before['airflow']} to {after['airflow']}")
 
 
 def _record_file(settings: Settings) -> Path:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import make_url
 
 from pipelines.registry.tables import SCHEMA
 from pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 NOTIFY_CHANNEL = "openpersonalize_outbox"
@@ -52,19 +57,62 @@ def libpq_url(settings: Settings) -> str:
     return _url(settings, "postgresql")
 
 
-def migrate(settings: Settings) -> None:
-    """Create our schema or bring it to the newest revision; harmless to repeat, also from two processes at once."""
-    from alembic import command
-    from alembic.config import Config
+class SchemaTooNew(RuntimeError):
+    """The database was brought to a revision that this code does not know: a newer version did that."""
 
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+
+@dataclass(frozen=True)
+class Migrated:
+    """What `migrate` did, in revisions."""
+
+    before: str | None
+    """None: there was nothing."""
+    after: str
+
+
+def migrate(settings: Settings) -> Migrated:
+    """Create our schema or bring it to the newest revision, all of it or nothing; raises SchemaTooNew.
+
+    Harmless to repeat, also from two processes at once.
+    """
+    from alembic import command
+
+    config = _alembic()
     with transaction(settings) as conn:
         conn.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
         conn.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
         _keep_others_out_of_our_schema(conn)
+        before, known = revision(conn), known_revisions()
+        if before is not None and before not in known:
+            raise SchemaTooNew(
+                f"the database has revision {before} of schema {SCHEMA}, this version of OpenPersonalize knows those up "
+                f"to {known[0]}: a newer version has upgraded it, so install that one again; nothing was changed"
+            )
         config.attributes["connection"] = conn
         command.upgrade(config, "head")
+    return Migrated(before, known[0])
+
+
+def revision(conn: Connection) -> str | None:
+    """The revision that our schema has, None of a database without it."""
+    if conn.execute(text(f"SELECT to_regclass('{SCHEMA}.alembic_version')")).scalar_one() is None:
+        return None
+    return conn.execute(text(f"SELECT version_num FROM {SCHEMA}.alembic_version")).scalar_one_or_none()
+
+
+def known_revisions() -> list[str]:
+    """The revisions that this code can bring a database to, newest first."""
+    from alembic.script import ScriptDirectory
+
+    return [script.revision for script in ScriptDirectory.from_config(_alembic()).walk_revisions()]
+
+
+def _alembic() -> Config:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
 
 
 def ensure_served_partitions(conn: Connection, now: datetime, hours_ahead: int = 2) -> list[str]:

@@ -7,6 +7,7 @@ the disk except `access_keys`, which reads the generated pair when none was give
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -45,6 +46,13 @@ class Settings:
     """Folders that file:// imports may read: home/data and OPENPERSONALIZE_IMPORT_ROOTS (separated by `:`)."""
     dvc_remote: str = ""
     """A folder or s3://bucket/prefix that versions are pushed to (OPENPERSONALIZE_DVC_REMOTE; default home/remote)."""
+    git_remote: str = field(default="", repr=False)
+    """A Git repository through which tasks on several machines share tags (OPENPERSONALIZE_GIT_REMOTE): a folder or URL.
+
+    Empty, the tasks run on one machine, whose disk has everything; see pipelines/repository/shared.py."""
+    allowed_fall: float = 0.1
+    """By what share NDCG@25 of a new version may be lower than that of the deployed one and it still rolls out by
+    itself, 0 to 1; 1 never asks anybody (OPENPERSONALIZE_ALLOWED_FALL). Why 10 %: pipelines/versions/rollout.py."""
     given_access_keys: str = field(default="", repr=False)
     """OPENPERSONALIZE_ACCESS_KEYS as given: `ID:SECRET[,ID:SECRET]`."""
 
@@ -62,6 +70,8 @@ class Settings:
             database_url=env.get("OPENPERSONALIZE_DATABASE_URL", ""),
             import_roots=_import_roots(home, env.get("OPENPERSONALIZE_IMPORT_ROOTS", "")),
             dvc_remote=env.get("OPENPERSONALIZE_DVC_REMOTE") or str(home / "remote"),
+            git_remote=_git_remote(env),
+            allowed_fall=_share(env, "OPENPERSONALIZE_ALLOWED_FALL", 0.1),
             given_access_keys=env.get("OPENPERSONALIZE_ACCESS_KEYS", ""),
         )
 
@@ -146,6 +156,8 @@ class Settings:
             "OPENPERSONALIZE_DATABASE_URL": self.database_url,
             "OPENPERSONALIZE_IMPORT_ROOTS": os.pathsep.join(map(str, self.import_roots)),
             "OPENPERSONALIZE_DVC_REMOTE": self.dvc_remote,
+            "OPENPERSONALIZE_ALLOWED_FALL": str(self.allowed_fall),
+            "OPENPERSONALIZE_GIT_REMOTE": self.git_remote,
         }
         if self.given_access_keys:
             env["OPENPERSONALIZE_ACCESS_KEYS"] = self.given_access_keys
@@ -171,9 +183,30 @@ def _port(env: Mapping[str, str], name: str, default: int) -> int:
     return int(text)
 
 
+def _share(env: Mapping[str, str], name: str, default: float) -> float:
+    text = env.get(name) or str(default)
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise SettingsError(f"{name}={text!r} is not a share between 0 and 1, like 0.1 for 10 %")
+    return share
+
+
 def _import_roots(home: Path, given: str) -> tuple[Path, ...]:
     roots = [home / "data", *(Path(p).expanduser().absolute() for p in given.split(os.pathsep) if p)]
     return tuple(dict.fromkeys(roots))
+
+
+def _git_remote(env: Mapping[str, str]) -> str:
+    given = env.get("OPENPERSONALIZE_GIT_REMOTE", "")
+    if given and not env.get("OPENPERSONALIZE_DVC_REMOTE"):
+        raise SettingsError(
+            "OPENPERSONALIZE_GIT_REMOTE is for tasks that share no disk, so data needs a place that all of them reach: "
+            "set OPENPERSONALIZE_DVC_REMOTE too, to s3://bucket/prefix or a folder that is mounted everywhere"
+        )
+    return given
 
 
 def _account(text: str) -> str:

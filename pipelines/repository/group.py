@@ -4,35 +4,23 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from pipelines.repository import remote
-from pipelines.repository.environment import child_env, dvc
+from pipelines.repository.contents import Contents
+from pipelines.repository.environment import dvc
 from pipelines.repository.errors import CommandFailed, RepositoryError
-from pipelines.repository.layout import Layout, create
 from pipelines.repository.locks import locked, locked_if_free
 from pipelines.repository.processes import capture, end_leftovers, log, stream
+from pipelines.repository.shared import Everywhere, everywhere, everywhere_if_free, leave_nothing
 from pipelines.repository.worktree import Worktree, dump_yaml, write_text
 from pipelines.settings import Settings
 
 
-class GroupRepository:
+class GroupRepository(Contents):
     """Snapshots (`data/<dataset id>/<job id>`) and versions (`sv/<solution id>/<version id>`) of one group."""
-
-    def __init__(self, settings: Settings, group_id: str) -> None:
-        self.group_id = group_id
-        self.layout = Layout(settings.groups_dir / group_id, remote.url(settings, group_id))
-
-    def ensure(self) -> None:
-        """Make the repository unless it is there; several callers at once are fine."""
-        if self.layout.git_dir.is_dir():
-            return
-        with locked(self.layout.lock("repository")):
-            if not self.layout.git_dir.is_dir():
-                create(self.layout, self._env("ensure"))
 
     # Jobs -------------------------------------------------------------------------------------------
 
@@ -45,26 +33,50 @@ class GroupRepository:
         """
         self.ensure()
         end_leftovers(self._job_name(job_id))
-        with (
-            locked(self.layout.lock("jobs"), shared=True) as everyone,
-            locked(self.layout.lock(f"branch.{branch}"), waiting_for=f"another job on branch {branch}") as own,
-        ):
-            self._clear(job_id, branch)
-            try:
-                yield self._add(branch, job_id, (everyone, own))
-            finally:
-                self._clear(job_id)
+        with everywhere(
+            self._settings, self._jobs, shared=True, waiting_for="what removes the group's old data"
+        ) as lock:
+            with (
+                locked(self.layout.lock("jobs"), shared=True) as everyone,
+                locked(self.layout.lock(f"branch.{branch}"), waiting_for=f"another job on branch {branch}") as own,
+            ):
+                self.refresh()
+                self._clear(job_id, branch)
+                try:
+                    yield self._add(branch, job_id, (everyone, own), lock)
+                finally:
+                    self._clear(job_id)
+            leave_nothing(self._settings)
 
-    def _add(self, branch: str, job_id: str, descriptors: tuple[int, ...]) -> Worktree:
+    @property
+    def _jobs(self) -> str:
+        """The lock `jobs` on all machines."""
+        return f"jobs of group {self.group_id}"
+
+    def _add(
+        self, branch: str, job_id: str, descriptors: tuple[int, ...], everywhere: Everywhere | None = None
+    ) -> Worktree:
         path, env = self.layout.job(job_id), self._env(job_id)
         path.parent.mkdir(parents=True, exist_ok=True)
         self.layout.site(job_id).mkdir(parents=True, exist_ok=True)
         with locked(self.layout.lock("repository")):
-            known = self._git("for-each-ref", f"refs/heads/{branch}")
-            start = [str(path), branch] if known else ["-b", branch, str(path), "main"]
+            # What another machine has of the branch is not known here.
+            known = self._shared is None and self._git("for-each-ref", f"refs/heads/{branch}")
+            start = [str(path), branch] if known or branch == "main" else ["-B", branch, str(path), "main"]
             self._git("worktree", "add", "--quiet", *start)
         write_text(path / ".dvc" / "config.local", self.layout.dvc_config_local())
-        return Worktree(path, env, descriptors)
+        return Worktree(path, env, descriptors, lambda tag: self._tag(path, tag, everywhere))
+
+    def _tag(self, tree: Path, tag: str, everywhere: Everywhere | None) -> None:
+        """Tag the worktree's commit, in the Git remote first."""
+        with locked(self.layout.lock("repository")):
+            if self._shared is not None and everywhere is not None:
+                # Without it a purge may have taken what was just pushed for nobody's.
+                everywhere.check()
+                self._shared.push(tree, tag)
+            # Left by an attempt that was killed while tagging; nobody else writes tags of this branch.
+            (self.layout.git_dir / "refs" / "tags" / f"{tag}.lock").unlink(missing_ok=True)
+            capture(["git", "tag", "--force", tag, "HEAD"], cwd=tree, env=self._env("git"))
 
     def _clear(self, job_id: str, branch: str | None = None) -> None:
         """Remove the job's worktree and, given a branch that we hold, whatever else of a dead job holds it."""
@@ -132,6 +144,7 @@ class GroupRepository:
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
                 shutil.rmtree(self.layout.site(job_id), ignore_errors=True)
+        leave_nothing(self._settings)
 
     def _check_out(self, scratch: Path, job_id: str, descriptor: int, targets: Sequence[str]) -> None:
         env, from_cache = self._env(job_id), dvc(["checkout", "--quiet", *targets])
@@ -141,72 +154,28 @@ class GroupRepository:
             log.info("not all in the cache: fetching from %s", self.layout.remote_url)
             stream(dvc(["pull", "--quiet", *targets]), cwd=scratch, env=env, descriptors=(descriptor,))
 
-    # Reading ----------------------------------------------------------------------------------------
-
-    def show(self, revision: str, path: str) -> bytes:
-        """A committed file's bytes; raises CommandFailed when `revision` or `path` is unknown."""
-        return capture(["git", "show", f"{revision}:{path}"], cwd=self.layout.git_dir, env=self._env("show"))
-
-    def objects(self) -> bytes:
-        """Every object of Git's, unpacked, named by a tag or not: they are small, as data lies in DVC."""
-        if not self.layout.git_dir.is_dir():
-            return b""
-        return capture(
-            ["git", "cat-file", "--batch-all-objects", "--batch"], cwd=self.layout.git_dir, env=self._env("git")
-        )
-
-    def has(self, tag: str) -> bool:
-        """Whether the tag is there, and with it, in the remote, all that it names."""
-        return self.layout.git_dir.is_dir() and bool(self._git("for-each-ref", f"refs/tags/{tag}"))
-
-    def tags(self, under: str) -> list[str]:
-        """The tags under `under`, such as `data`, in the order of their names; none when nothing was ever made."""
-        if not self.layout.git_dir.is_dir():
-            return []
-        return self._git("for-each-ref", "--format=%(refname:lstrip=2)", f"refs/tags/{under}").splitlines()
-
-    def added(self, tag: str) -> list[str]:
-        """What was added to DVC at `tag` path by path, not made by a stage; raises CommandFailed when it is unknown."""
-        names = self._git("ls-tree", "-r", "--name-only", tag).splitlines()
-        return [name.removesuffix(".dvc") for name in names if name.endswith(".dvc")]
-
-    def pointer(self, tag: str, path_in_repo: str) -> dict[str, Any]:
-        """DVC's entry (`md5`, `size`, `nfiles`, `hash`) of a tracked path at `tag`; raises RepositoryError."""
-        import yaml
-
-        if self._tracks(tag, f"{path_in_repo}.dvc"):
-            outs = yaml.safe_load(self.show(tag, f"{path_in_repo}.dvc"))["outs"]
-        elif self._tracks(tag, "dvc.lock"):
-            stages = yaml.safe_load(self.show(tag, "dvc.lock"))["stages"].values()
-            outs = [out for stage in stages for out in stage.get("outs", []) if out["path"] == path_in_repo]
-        else:
-            outs = []
-        if not outs:
-            raise RepositoryError(f"{tag} of group {self.group_id} does not have {path_in_repo}")
-        return {key: value for key, value in outs[0].items() if key != "path"}
-
-    def _tracks(self, revision: str, path: str) -> bool:
-        try:
-            return bool(self._git("ls-tree", "--name-only", revision, "--", path))
-        except CommandFailed as error:
-            raise RepositoryError(f"group {self.group_id} has no {revision}: {error}") from error
-
     # Removal ----------------------------------------------------------------------------------------
 
     def forget(self, branch: str, tags: str) -> None:
         """Delete a branch and all tags under `tags/`; what only they named goes with the next `collect`."""
+        self.refresh()
         if not self.layout.git_dir.is_dir():
             return
         with locked(self.layout.lock("repository")):
             (self.layout.git_dir / "packed-refs.lock").unlink(missing_ok=True)
             names = self._git("for-each-ref", "--format=%(refname)", f"refs/heads/{branch}", f"refs/tags/{tags}")
+            if self._shared is not None:
+                self._shared.delete([n.removeprefix("refs/tags/") for n in names.splitlines() if "/tags/" in n])
             deletions = "".join(f"delete {name}\n" for name in names.splitlines())
             self._git("update-ref", "--stdin", stdin=deletions.encode())
 
     def drop(self, tags: Collection[str]) -> None:
         """Delete these tags; what only they named goes with the next `purge`."""
+        self.refresh()
         with locked(self.layout.lock("repository")):
             (self.layout.git_dir / "packed-refs.lock").unlink(missing_ok=True)
+            if self._shared is not None:
+                self._shared.delete(list(tags))
             self._git("update-ref", "--stdin", stdin="".join(f"delete refs/tags/{tag}\n" for tag in tags).encode())
 
     def release(self, branch: str, tags: Collection[str]) -> None:
@@ -231,34 +200,50 @@ class GroupRepository:
         """
         if not self.layout.git_dir.is_dir():
             return
-        with locked(self.layout.lock("jobs"), waiting_for="the jobs that run in this dataset group"):
+        waiting_for = "the jobs that run in this dataset group"
+        with (
+            everywhere(self._settings, self._jobs, waiting_for=waiting_for),
+            locked(self.layout.lock("jobs"), waiting_for=waiting_for),
+        ):
+            self.refresh()
             self._end_dead_jobs()
             # Stages' results by what they were made from; nothing else names those that go.
             shutil.rmtree(self.layout.cache / "runs", ignore_errors=True)
             is_there = "://" in self.layout.remote_url or Path(self.layout.remote_url).is_dir()
-            self._collect_objects([["gc", "--all-branches", "--all-tags", "--force", *["--cloud"] * is_there]])
+            self._collect_objects([[*self._gc_all, *["--cloud"] * is_there]])
 
     def collect(self) -> bool:
         """Bound the group's size; False when a job runs, nothing done then.
 
         The cache keeps the newest snapshot of each dataset and the newest version of each solution: whatever else
         has a tag comes back from the remote. A remote that is a folder loses what no tag names any more; a bucket
-        keeps it, because another machine may be pushing there.
+        keeps it, because another machine may be pushing there, unless a Git remote says which machines there are.
         """
+        self.refresh()
         if not self.layout.git_dir.is_dir():
             return True
-        with locked_if_free(self.layout.lock("jobs")) as free:
-            if not free:
+        with (
+            everywhere_if_free(self._settings, self._jobs) as all_free,
+            locked_if_free(self.layout.lock("jobs")) as free,
+        ):
+            if not (free and all_free):
                 return False
             self._end_dead_jobs()
             refs = self._git("for-each-ref")
             done = self.layout.root / "collected"
             if not done.exists() or done.read_text() != refs:
-                everything = ["gc", "--all-branches", "--all-tags", "--cloud", "--force"]
-                in_folder = "://" not in self.layout.remote_url and Path(self.layout.remote_url).is_dir()
-                self._collect_objects([everything] * in_folder + [["gc", "--all-branches", "--force"]])
+                in_bucket = "://" in self.layout.remote_url
+                ours = self._shared is not None if in_bucket else Path(self.layout.remote_url).is_dir()
+                everything, newest = [*self._gc_all, "--cloud"], ["gc", "--all-branches", "--force"]
+                self._collect_objects([everything] * ours + [newest] * (self._shared is None))
                 write_text(done, refs)
-            return True
+        leave_nothing(self._settings)
+        return True
+
+    @property
+    def _gc_all(self) -> list[str]:
+        # With a Git remote branches are a machine's own, and old.
+        return ["gc", *["--all-branches"] * (self._shared is None), "--all-tags", "--force"]
 
     def _end_dead_jobs(self) -> None:
         """Remove what jobs left that were killed; none runs, as the caller holds the lock alone."""
@@ -277,6 +262,8 @@ class GroupRepository:
 
     def delete(self) -> None:
         """Remove the group's repository, cache and remote; nothing there is fine."""
+        if self._shared is not None:
+            self._shared.delete(self.tags(""))
         if self.layout.root.is_dir():
             # Renamed first: a half-deleted repository must not look like one.
             doomed = self.layout.root.with_name(f".{self.group_id}-{uuid.uuid4().hex[:8]}")
@@ -284,16 +271,3 @@ class GroupRepository:
         for leftover in self.layout.root.parent.glob(f".{self.group_id}-*"):
             shutil.rmtree(leftover, ignore_errors=True)
         remote.delete(self.layout.remote_url)
-
-    # ------------------------------------------------------------------------------------------------
-
-    def _job_name(self, job_id: str) -> str:
-        # A path, not ids: another home's job is never taken for this one's.
-        return str(self.layout.job(job_id))
-
-    def _env(self, job_id: str) -> dict[str, str]:
-        return child_env(self._job_name(job_id), self.layout.site(job_id))
-
-    def _git(self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> str:
-        command = ["git", *args]
-        return capture(command, cwd=self.layout.git_dir, env=env or self._env("git"), stdin=stdin).decode().strip()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,13 @@ PARAMS = "params.yaml"
 class Worktree:
     """A checked-out branch of a group's repository. Made by `GroupRepository.worktree` only."""
 
-    def __init__(self, path: Path, env: Mapping[str, str], descriptors: Sequence[int]) -> None:
+    def __init__(
+        self, path: Path, env: Mapping[str, str], descriptors: Sequence[int], tag: Callable[[str], None]
+    ) -> None:
         self.path = path
         self.env = dict(env)
         self._descriptors = tuple(descriptors)
+        self._tag = tag
 
     def git(self, *args: str, stdin: bytes = b"") -> str:
         """Run git here and return what it printed."""
@@ -68,10 +71,7 @@ class Worktree:
         self.git("add", "--all")
         self.git("commit", "--quiet", "--allow-empty", "-m", message)
         self._assert_committed("HEAD")
-        # Left by an attempt that was killed while tagging; nobody else writes tags of this branch.
-        common = Path(self.git("rev-parse", "--git-common-dir"))
-        (common / "refs" / "tags" / f"{tag}.lock").unlink(missing_ok=True)
-        self.git("tag", "--force", tag, "HEAD")
+        self._tag(tag)
         self._assert_committed(tag)
 
     def _assert_committed(self, revision: str) -> None:

@@ -72,8 +72,13 @@ def read_tags(given: list[dict[str, str]]) -> dict[str, str]:
     return tags
 
 
-def check_limit(context: Context, kind: str, most: int, group: Resource | None = None) -> None:
-    """Raise LimitExceeded when more than `most` of a kind (of a group) are unfinished, the one just made included."""
+def check_limit(
+    context: Context, kind: str, most: int, group: Resource | None = None, doc: Mapping[str, Any] | None = None
+) -> None:
+    """Raise LimitExceeded when more than `most` of a kind (of a group) are unfinished, the one just made included.
+
+    `doc`: only those count whose members have these values.
+    """
     group_id = group.id if group else None
-    if store.count(context.conn, kind, group_id=group_id, statuses=store.UNFINISHED) > most:
+    if store.count(context.conn, kind, group_id=group_id, statuses=store.UNFINISHED, doc=doc) > most:
         raise LimitExceeded(f"More than {most} resources with PENDING or IN_PROGRESS status.")

@@ -50,6 +50,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "CreateSolution": solutions.create_solution,
     "DescribeSolution": solutions.describe_solution,
     "ListSolutions": solutions.list_all,
+    "UpdateSolution": solutions.update_solution,
     "DeleteSolution": solutions.delete,
     "CreateSolutionVersion": solution_versions.create_solution_version,
     "DescribeSolutionVersion": solution_versions.describe,
@@ -71,6 +72,7 @@ IN_RUN: Mapping[str, InRun] = {
     "CreateDatasetExportJob": export_jobs.create_in_run,
     "CreateDataDeletionJob": deletion_jobs.create_in_run,
     "CreateSolutionVersion": solution_versions.create_in_run,
+    "UpdateCampaign": campaigns.update_in_run,
 }
 """Operations that a run started by hand in Airflow does for itself."""
 

@@ -33,14 +33,26 @@ def check_solution(given: Given, columns: Columns) -> Recipe:
     What needs a dataset that the group does not have yet is checked when a version is trained.
     """
     recipe = _recipe(given)
-    if given.get("performIncrementalUpdate") and recipe.name != "aws-semantic-similarity":
-        raise InvalidInput("performIncrementalUpdate: only aws-semantic-similarity can be updated incrementally.")
-    refuse_unavailable(performIncrementalUpdate=given.get("performIncrementalUpdate"))
+    _check_incremental_update(given, recipe.arn)
     config = given.get("solutionConfig", {})
     _check_config(config, recipe)
     _check_search(given.get("performHPO", False), config, recipe)
     _check_columns(given.get("eventType"), config, columns)
     return recipe
+
+
+def check_update(given: Given, recipe_arn: str) -> None:
+    """Raise InvalidInput naming the member of an UpdateSolution request that cannot be honoured."""
+    _check_incremental_update(given, recipe_arn)
+    config = given.get("solutionUpdateConfig", {})
+    refuse_unavailable("solutionUpdateConfig.", eventsConfig=config.get("eventsConfig", {}).get("eventParametersList"))
+    _check_schedule("solutionUpdateConfig", config.get("autoTrainingConfig", {}))
+
+
+def _check_incremental_update(given: Given, recipe_arn: str) -> None:
+    if given.get("performIncrementalUpdate") and not recipe_arn.endswith("/aws-semantic-similarity"):
+        raise InvalidInput("performIncrementalUpdate: only aws-semantic-similarity can be updated incrementally.")
+    refuse_unavailable(performIncrementalUpdate=given.get("performIncrementalUpdate"))
 
 
 def _recipe(given: Given) -> Recipe:
@@ -68,8 +80,7 @@ def _check_config(config: Given, recipe: Recipe) -> None:
     _check_hyperparameters(config, recipe)
     if "eventValueThreshold" in config:
         check_number("solutionConfig.eventValueThreshold", config["eventValueThreshold"])
-    if "autoTrainingConfig" in config:
-        check_schedule(config["autoTrainingConfig"].get("schedulingExpression", "rate(7 days)"))
+    _check_schedule("solutionConfig", config.get("autoTrainingConfig", {}))
 
 
 def _check_hyperparameters(config: Given, recipe: Recipe) -> None:
@@ -109,13 +120,19 @@ def _check_columns(event_type: str | None, config: Given, columns: Columns) -> N
             raise InvalidInput(f"{member}: the Interactions dataset has no column {column}.")
 
 
-def check_schedule(expression: str) -> None:
-    """Raise InvalidInput unless automatic training is asked for every 1 to 30 days."""
-    rate = _RATE.fullmatch(expression)
-    if rate is None or not 1 <= int(rate[1]) <= 30:
+def _check_schedule(member: str, auto_training: Given) -> None:
+    """Raise InvalidInput unless automatic training is asked for every 1 to 30 days, or without saying how often."""
+    expression = auto_training.get("schedulingExpression")
+    if expression is not None and rate_in_days(expression) not in range(1, 31):
         raise InvalidInput(
-            f"solutionConfig.autoTrainingConfig.schedulingExpression: {expression!r} must be rate(N days), N 1 to 30."
+            f"{member}.autoTrainingConfig.schedulingExpression: {expression!r} must be rate(N days), N 1 to 30."
         )
+
+
+def rate_in_days(expression: str) -> int:
+    """The N of `rate(N days)`; 0 when it is something else."""
+    rate = _RATE.fullmatch(expression)
+    return int(rate[1]) if rate else 0
 
 
 def check_number(member: str, given: str, least: float = -math.inf, most: float = math.inf) -> float:

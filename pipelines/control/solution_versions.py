@@ -20,6 +20,7 @@ from pipelines.versions.lookup import DROPPED
 
 DAG_ID = "solution_version"
 MAX_UNFINISHED = 20
+MANUAL = "MANUAL"
 MAX_NAME = 63
 SCHEDULED_FOR = "scheduled_for"
 """Member of a version's `internal`: the moment an automatic training was due, ISO 8601; absent of those by hand."""
@@ -39,7 +40,8 @@ def create_automatic(context: Context, solution: Resource, *, scheduled_for: dat
     """A version that a schedule makes, and the wish for its DAG run; holds the solution until the transaction ends.
 
     `scheduled_for` is the moment it was due: the schedule's clock counts from it, so that what queues or comes late
-    shifts no later one. Raises what CreateSolutionVersion raises.
+    shifts no later one. Raises what CreateSolutionVersion raises, less LimitExceeded: a Monday on which all solutions
+    are due takes none of the versions that clients may ask for.
     """
     given = {"solutionArn": solution.arn, "trainingMode": mode}
     version = _create(context, given, "AUTOMATIC", {SCHEDULED_FOR: scheduled_for.isoformat()})
@@ -48,11 +50,11 @@ def create_automatic(context: Context, solution: Resource, *, scheduled_for: dat
 
 
 def _create(
-    context: Context, given: Given, training_type: str = "MANUAL", internal: Mapping[str, Any] | None = None
+    context: Context, given: Given, training_type: str = MANUAL, internal: Mapping[str, Any] | None = None
 ) -> Resource:
     solution = lookup.lock_active(context, "Solution", given["solutionArn"])
     group = lookup.group_of(context, solution)
-    _check_trainable(context, solution, given.get("trainingMode", "FULL"))
+    check_trainable(context, solution, given.get("trainingMode", "FULL"))
     _refuse_taken_name(context, solution, given.get("name"))
     hexadecimal = secrets.token_hex(4)
     described = ("performHPO", "performAutoML", "performIncrementalUpdate", "recipeArn", "eventType", "solutionConfig")
@@ -74,15 +76,16 @@ def _create(
         },
         internal=internal,
     )
-    check_limit(context, "SolutionVersion", MAX_UNFINISHED)
+    if training_type == MANUAL:
+        check_limit(context, "SolutionVersion", MAX_UNFINISHED, doc={"trainingType": MANUAL})
     return version
 
 
 create_in_run = in_run("CreateSolutionVersion", _create, DAG_ID)
 
 
-def _check_trainable(context: Context, solution: Resource, mode: str) -> None:
-    """AUTOTRAIN is trained like FULL."""
+def check_trainable(context: Context, solution: Resource, mode: str) -> None:
+    """Raise InvalidInput or ResourceNotFound unless a version can be trained now; AUTOTRAIN is trained like FULL."""
     if mode == "UPDATE":
         raise InvalidInput("not available yet: trainingMode UPDATE; use FULL.")
     recipe = require_recipe(solution.doc["recipeArn"])

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pipelines.aws.errors import InvalidInput
 from pipelines.control import lookup, views
 from pipelines.control.context import Context, Given
 from pipelines.control.creation import create, members
 from pipelines.control.datasets import columns
-from pipelines.control.solution_config import check_solution
+from pipelines.control.solution_config import check_solution, check_update
 from pipelines.registry import store
 from pipelines.registry.store import Resource
+
+AUTO_TRAINING_SINCE = "auto_training_since"
+"""Member of a solution's `internal`: when UpdateSolution turned automatic training on, ISO 8601; absent: at its
+creation, if it is on."""
 
 list_all = views.listing("Solution", "solutions", within="DatasetGroup")
 
@@ -44,6 +49,36 @@ def create_solution(context: Context, given: Given) -> Given:
     }
     internal = {"columns": now}
     return {"solutionArn": create(context, "Solution", given, group=group, doc=doc, internal=internal).arn}
+
+
+def update_solution(context: Context, given: Given) -> Given:
+    """Automatic training on or off and how often, at once; nothing else of a solution can change.
+
+    The solution shows what holds from now on, and `latestSolutionUpdate` what was asked for. Turned on, it is as with
+    a new solution: its first version begins within the hour. Raises InvalidInput, ResourceNotFound, ResourceInUse.
+    """
+    solution = lookup.lock_active(context, "Solution", given["solutionArn"])
+    asked = members(given, "performAutoTraining", "performIncrementalUpdate", "solutionUpdateConfig")
+    if not asked:
+        raise InvalidInput(
+            "Give what to update: performAutoTraining, performIncrementalUpdate or solutionUpdateConfig."
+        )
+    check_update(given, solution.doc["recipeArn"])
+    now = round(context.now.timestamp(), 3)
+    doc = {
+        **members(given, "performAutoTraining", "performIncrementalUpdate"),
+        "solutionConfig": {**solution.doc["solutionConfig"], **given.get("solutionUpdateConfig", {})},
+        "latestSolutionUpdate": {
+            **asked,
+            "status": store.ACTIVE,
+            "creationDateTime": now,
+            "lastUpdatedDateTime": now,
+        },
+    }
+    turned_on = given.get("performAutoTraining", False) and not solution.doc["performAutoTraining"]
+    internal = {AUTO_TRAINING_SINCE: context.now.isoformat()} if turned_on else None
+    store.update(context.conn, solution.id, doc=doc, internal=internal)
+    return {"solutionArn": solution.arn}
 
 
 def describe_solution(context: Context, given: Given) -> Given:

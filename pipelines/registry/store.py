@@ -189,6 +189,11 @@ def children(conn: Connection, id: str, kind: str | None = None) -> list[Resourc
     return _all(conn, query if kind is None else query.where(resources.c.kind == kind))
 
 
+def of_kind(conn: Connection, kind: str) -> list[Resource]:
+    """All of a kind, oldest first; for kinds of which there are few."""
+    return _all(conn, select(resources).where(resources.c.kind == kind))
+
+
 def in_group(conn: Connection, group_id: str, kind: str | None = None) -> list[Resource]:
     """What belongs to a dataset group, oldest first."""
     query = select(resources).where(resources.c.group_id == group_id)
@@ -206,9 +211,16 @@ def uses_of_schema(conn: Connection, schema_id: str) -> list[Resource]:
     return _all(conn, select(resources).where(resources.c.schema_id == schema_id))
 
 
-def count(conn: Connection, kind: str, *, group_id: str | None = None, statuses: Collection[str] | None = None) -> int:
-    """How many resources of a kind there are, of a group or in a status if given; who counts waits for others who count,
-    until their commit.
+def count(
+    conn: Connection,
+    kind: str,
+    *,
+    group_id: str | None = None,
+    statuses: Collection[str] | None = None,
+    doc: Mapping[str, Any] | None = None,
+) -> int:
+    """How many resources of a kind there are, of a group, in a status or with these members of `doc` if given; who
+    counts waits for others who count, until their commit.
     """
     conn.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"openpersonalize:count:{kind}"))))
     query = select(func.count()).where(resources.c.kind == kind)
@@ -216,6 +228,8 @@ def count(conn: Connection, kind: str, *, group_id: str | None = None, statuses:
         query = query.where(resources.c.group_id == group_id)
     if statuses is not None:
         query = query.where(resources.c.status.in_(statuses))
+    if doc is not None:
+        query = query.where(resources.c.doc.contains(dict(doc)))
     return conn.execute(query).scalar_one()
 
 

@@ -1,4 +1,4 @@
-"""What is due when: which solutions are to be trained anew, decided for the moment that a run is for.
+"""What is to be done when: each question is asked for the moment that a run is for, which the caller names.
 
-`due` decides, from what `known` reads in the registry; `retraining` does what it says. The clock is the caller's.
+`due` decides which solutions are to be trained anew from what `known` reads in the registry; `retraining` does it.
 """

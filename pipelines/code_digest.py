@@ -39,8 +39,10 @@ def code_digest() -> str:
     return digest.hexdigest()
 
 
-def code_params() -> dict[str, str]:
-    """`code` of params.yaml."""
+def code_params(lock: str) -> dict[str, str]:
+    """`code` of params.yaml, with the digest of a recipe's lock (pipelines.recipes.packages): other packages are other code."""
     from importlib.metadata import version
 
-    return {"version": version("openpersonalize"), "digest": code_digest()}
+    from pipelines.recipes.packages import digest
+
+    return {"version": version("openpersonalize"), "digest": code_digest(), "lock": digest(lock)}

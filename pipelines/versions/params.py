@@ -19,16 +19,14 @@ THREADS = 2
 
 
 def params(subject: Subject, code: Mapping[str, str]) -> dict[str, Any]:
-    """Parameters of the stages for this version; `code` is {version, digest} of what runs them.
+    """Parameters of the stages for this version; `code` is {version, digest, lock} of what runs them.
 
     DVC sees no installed code: without the digest a stage of older code would be taken from the run cache.
     Raises VersionFailed for a configuration that its recipe does not allow.
     """
     doc = {**subject.solution.doc, **subject.version.doc}
     config = doc.get("solutionConfig") or {}
-    recipe = catalogue.recipe_by_arn(doc["recipeArn"])
-    if recipe is None:
-        raise VersionFailed(f"Recipe {doc['recipeArn']} is not known; create a solution with one of ListRecipes.")
+    recipe = recipe_of(subject)
     try:
         hyperparameters = recipe.algorithm_values(config.get("algorithmHyperParameters") or {})
         featurization = recipe.featurization_values(config.get("featureTransformationParameters") or {})
@@ -50,6 +48,15 @@ def params(subject: Subject, code: Mapping[str, str]) -> dict[str, Any]:
         "hpo": hpo,
         "training": {"seed": SEED, "threads": THREADS},
     }
+
+
+def recipe_of(subject: Subject) -> catalogue.Recipe:
+    """What the version is trained by; raises VersionFailed."""
+    arn = {**subject.solution.doc, **subject.version.doc}["recipeArn"]
+    recipe = catalogue.recipe_by_arn(arn)
+    if recipe is None:
+        raise VersionFailed(f"Recipe {arn} is not known; create a solution with one of ListRecipes.")
+    return recipe
 
 
 def _search(recipe: catalogue.Recipe, config: Mapping[str, Any]) -> dict[str, Any]:

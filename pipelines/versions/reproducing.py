@@ -22,7 +22,7 @@ from pipelines.versions.claiming import start
 from pipelines.versions.errors import VersionFailed
 from pipelines.versions.inputs import input_bytes, lay_out
 from pipelines.versions.lookup import Subject
-from pipelines.versions.params import params
+from pipelines.versions.params import params, recipe_of
 from pipelines.versions.stage_log import StageLog
 
 log = logging.getLogger(__name__)
@@ -75,12 +75,15 @@ def _cpu_seconds() -> float:
 
 def _make(database: Engine, repository: GroupRepository, tree: Worktree, found: Subject) -> None:
     from pipelines.code_digest import code_params
+    from pipelines.recipes import packages
     from pipelines.stages_definition import group_dvc_yaml
 
-    values = params(found, code_params())
+    lock = packages.lock(recipe_of(found))
+    values = params(found, code_params(lock))
     with database.connect() as conn:
         inputs = lay_out(conn, repository, tree, found.group_id, found.version.internal)
     write_text(tree.path / "dvc.yaml", group_dvc_yaml())
+    write_text(tree.path / packages.LOCK, lock)
     tree.write_params(values)
     _run(tree, found, inputs.commands(), values)
 

@@ -9,22 +9,45 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from pipelines.schedules.retraining import Run
 
 log = logging.getLogger("openpersonalize")
 
 POOL = "memory"
 """Bounds what runs at once by memory: a training takes two slots, an import one."""
 
+SCHEDULES_POOL = "schedules"
+"""Bounds the tasks that start work for many solutions and look whether it has ended: seconds each, but as many at once
+as there are solutions, and an import should not wait behind them."""
+
 DEFAULT_ARGS: dict[str, Any] = {
     "owner": "openpersonalize",
     # A restart of the execution server or of the scheduler can cost a task its try; every task can be repeated.
     "retries": 2,
     "retry_delay": timedelta(seconds=5),
+    # What is down for longer, a store or a remote, is given twice as long each time.
+    "retry_exponential_backoff": 2.0,
+    "max_retry_delay": timedelta(minutes=10),
 }
+
+WAITING: dict[str, Any] = {
+    # Between two looks no worker is taken. They become rarer, as a training that took an hour may end a minute later.
+    "mode": "reschedule",
+    "poke_interval": timedelta(seconds=10),
+    "exponential_backoff": True,
+    "max_wait": timedelta(minutes=2),
+    "timeout": timedelta(days=6),
+}
+"""Arguments of a sensor that waits for a solution version to end."""
+
+NAME_OF_SOLUTION = "{{ task.op_kwargs['solution']['name'] }}"
+"""`map_index_template` of a task with an argument `solution`: the UI shows the solution's name."""
 
 MADE = "made"
 """The XCom with the id of what a run has made for itself."""
@@ -46,6 +69,23 @@ def no_retry(failure: type[Exception], *causes: type[Exception]) -> Iterator[Non
         yield
     except causes as error:
         raise failure(str(error)) from error
+
+
+def moment(context: Any) -> datetime:
+    """What a run decides for: of a scheduled one the time it was due, however late it starts; of one by hand its own."""
+    run = context["dag_run"]
+    asked: datetime = run.logical_date or run.run_after
+    return asked
+
+
+def retraining_run(context: Any) -> Run:
+    """What a run of `full_retrain` or `automatic_training` is to do, by its DAG, its time and its form."""
+    from pipelines.schedules.due import ASKERS
+    from pipelines.schedules.retraining import Run
+
+    params = context["params"]
+    asker = ASKERS[context["dag"].dag_id]
+    return Run(asker, moment(context), context["run_id"], params["solution_arns"], params.get("force", False))
 
 
 def made_for_run(context: Any, operation: str, request: Mapping[str, Any]) -> str:
@@ -83,6 +123,15 @@ def failure_callback(fail: Fail, resource_id: Callable[[Any], str | None]) -> Ca
             log.error("the run failed before it had a resource, so no client can see why: look at this log")
             return
         fail(Settings.from_env(), id, reason(context))
+
+    return report
+
+
+def log_failure(consequence: str) -> Callable[[Any], None]:
+    """An `on_failure_callback` of a run that no resource waits for: the log says why, and what that means."""
+
+    def report(context: Any) -> None:
+        log.error("%s; %s", reason(context), consequence)
 
     return report
 

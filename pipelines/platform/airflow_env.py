@@ -8,10 +8,10 @@ from pipelines.platform.credentials import ADMIN, Credentials, passwords_file
 from pipelines.platform.source import dags_folder, plugins_folder
 from pipelines.settings import TELEMETRY_OFF, Settings
 
-POOL = "memory"
-POOL_SLOTS = 5
-"""A training takes 2, an import 1: two trainings and an import at a time fit into the memory of a small machine."""
 PARALLEL_TASKS = 4
+POOLS = {"memory": 5, "schedules": PARALLEL_TASKS // 2}
+"""Slots by name. Of `memory` a training takes 2, an import 1: two trainings and an import at a time fit into the memory of
+a small machine. `schedules` is for short tasks of which many can come at once: half of the workers stay for others."""
 
 
 def airflow_env(settings: Settings, credentials: Credentials, execution_port: int) -> dict[str, str]:

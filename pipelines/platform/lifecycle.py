@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from pipelines.platform.airflow_client import AirflowClient, AirflowUnavailable
-from pipelines.platform.airflow_env import POOL, POOL_SLOTS
+from pipelines.platform.airflow_env import POOLS
 from pipelines.platform.checks import check_before_start, check_home
 from pipelines.platform.child import describe_exit
 from pipelines.platform.credentials import ensure_credentials
@@ -98,7 +98,8 @@ def wait_healthy(settings: Settings, timeout: float, progress: Progress) -> Plat
                 raise DidNotStart("\n".join(tail(log_file(settings.logs_dir, report.name), 1)))
         if all_healthy(reports):
             try:
-                AirflowClient(settings).ensure_pool(POOL, POOL_SLOTS)
+                for name, slots in POOLS.items():
+                    AirflowClient(settings).ensure_pool(name, slots)
                 return state
             except AirflowUnavailable as error:
                 problem = str(error)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypedDict
 
@@ -32,6 +33,20 @@ class TrainingFailed(RuntimeError):
     """A version ended without a model; the message is its failureReason."""
 
 
+@dataclass(frozen=True)
+class Run:
+    """A run of one of the two DAGs."""
+
+    asker: Asker
+    moment: datetime
+    """What it decides for."""
+    id: str
+    only: Sequence[str] | None = None
+    """ARNs: no other solutions than these."""
+    force: bool = False
+    """These, or else all with automatic training, whether due or not."""
+
+
 class Wanted(TypedDict):
     """A solution to train."""
 
@@ -39,34 +54,27 @@ class Wanted(TypedDict):
     name: str
 
 
-def look(
-    settings: Settings, asker: Asker, moment: datetime, only: Sequence[str] | None = None, *, force: bool = False
-) -> list[Wanted]:
-    """The solutions that are due at `moment`; the log says why, and why the others are not. Raises ResourceNotFound.
-
-    `only`: no others than these ARNs. `force`: these, or else all with automatic training, whether due or not.
-    """
+def look(settings: Settings, run: Run) -> list[Wanted]:
+    """The solutions that a run is to train; the log says why, and why not the others. Raises ResourceNotFound."""
     with transaction(settings) as conn:
-        context = _context(conn, settings, asker.dag_id)
-        decisions = due([known(context, solution) for solution in _solutions(context, only)], moment, asker)
-    if force:
-        wanted = [one for one in decisions if only is not None or one.solution.automatic_since is not None]
+        context = _context(conn, settings, run)
+        decisions = due([known(context, one) for one in _solutions(context, run.only)], run.moment, run.asker)
+    if run.force:
+        wanted = [one for one in decisions if run.only is not None or one.solution.automatic_since is not None]
     else:
         wanted = [one for one in decisions if one.due]
-    _explain(decisions, wanted, moment)
+    _explain(decisions, wanted, run.moment)
     return [{"arn": one.solution.arn, "name": one.solution.name} for one in wanted]
 
 
-def create(
-    settings: Settings, solution_arn: str, asker: Asker, moment: datetime, run_id: str, *, force: bool = False
-) -> str | None:
+def create(settings: Settings, run: Run, solution_arn: str) -> str | None:
     """The id of the version that a run makes of a solution; None when it is no longer due, or gone.
 
     Decided and written with the solution held, so that of two runs one makes it. A retry of the run gets the same.
     Raises what CreateSolutionVersion raises.
     """
     with transaction(settings) as conn:
-        context = _context(conn, settings, f"{asker.dag_id}/{run_id}")
+        context = _context(conn, settings, run)
         try:
             solution = lookup.lock_active(context, "Solution", solution_arn)
         except (ResourceNotFound, ResourceInUse) as gone:
@@ -76,12 +84,12 @@ def create(
             if version.request_id == context.request_id:
                 log.info("this run has made %s already", version.arn)
                 return version.id
-        [decision] = due([known(context, solution)], moment, asker)
-        if not (force or decision.due):
+        [decision] = due([known(context, solution)], run.moment, run.asker)
+        if not (run.force or decision.due):
             log.info("%s is no longer due: %s", solution.name, decision.reason)
             return None
-        version = create_automatic(context, solution, scheduled_for=moment)
-        log.info("%s: made %s", "asked for" if force else decision.reason, version.arn)
+        version = create_automatic(context, solution, scheduled_for=run.moment)
+        log.info("%s: made %s", "asked for" if run.force else decision.reason, version.arn)
         return version.id
 
 
@@ -100,8 +108,9 @@ def ended(settings: Settings, version_id: str) -> bool:
     return True
 
 
-def _context(conn: Connection, settings: Settings, request_id: str) -> Context:
-    return Context(conn, settings, request_id, conn.execute(select(func.now())).scalar_one())
+def _context(conn: Connection, settings: Settings, run: Run) -> Context:
+    # By its request's id a run finds the versions that it has made.
+    return Context(conn, settings, f"{run.asker.dag_id}/{run.id}", conn.execute(select(func.now())).scalar_one())
 
 
 def _solutions(context: Context, only: Sequence[str] | None) -> list[Resource]:

@@ -16,7 +16,7 @@ from pipelines.control.creation import check_limit, create, members
 from pipelines.control.recipes import require_recipe
 from pipelines.registry import store
 from pipelines.registry.store import Resource
-from pipelines.versions.lookup import DROPPED
+from pipelines.versions.lookup import dropped
 
 DAG_ID = "solution_version"
 MAX_UNFINISHED = 20
@@ -136,10 +136,8 @@ def resolve(context: Context, arn: str) -> Resource:
 
 
 def _deployable(version: Resource) -> Resource:
-    """Raise InvalidInput for a version whose artefact a data deletion job removed."""
-    if version.internal.get(DROPPED):
-        raise InvalidInput(
-            f"solutionVersionArn: the model of {version.arn} held data of users who were deleted and went with them; "
-            "create a new solution version."
-        )
+    """Raise InvalidInput for a version whose artefact was removed."""
+    reason = dropped(version)
+    if reason is not None:
+        raise InvalidInput(f"solutionVersionArn: {reason}")
     return version

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from pipelines.platform.finding import NotFound, find
+from pipelines.platform.finding import NotFound, find, find_version
 from pipelines.registry import store
 from pipelines.registry.database import transaction
 from pipelines.settings import Settings
@@ -45,7 +45,7 @@ def _version(conn: Connection, given: str) -> store.Resource:
     try:
         solution = find(conn, "Solution", given, "solution")
     except NotFound:
-        return find(conn, "SolutionVersion", given, "solution or solution version")
+        return find_version(conn, given, "solution or solution version")
     versions = store.children(conn, solution.id, "SolutionVersion")
     active = [version for version in versions if version.status == store.ACTIVE]
     if not active:

@@ -13,7 +13,16 @@ from pipelines.versions.errors import VersionGone
 NO_LONGER_REPRODUCIBLE = "no_longer_reproducible"
 """Member of `internal` of what a data deletion job took inputs or outputs from: {job, when}."""
 DROPPED = "dropped"
-"""Member of a version's `internal`, true when a data deletion job removed its artefact: it can't be deployed any more."""
+"""Member of a version's `internal`, set when its artefact was removed, so that it can't be deployed any more: true by a
+data deletion job, {at} by a person who keeps the newest only (pipelines/versions/collecting.py). See `dropped`."""
+
+BASE = "base"
+"""Member of the `internal` of a version of trainingMode UPDATE: the id of the FULL version whose weights it takes."""
+UPDATES = "updates"
+"""Member of a FULL version's `internal`: its automatic updates whose tags are kept, newest last, each {number, tag,
+edition, at, rows, items} and what it was made from: {snapshots, event_cutoff, record_cutoffs}."""
+UPDATING = "updating"
+"""The same of the one that is being made: {number, edition, at} and what from; None: none is."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +40,23 @@ class Subject:
     @property
     def branch(self) -> str:
         """Branch of the group's repository: one version of a solution is made at a time."""
-        return f"solution/{self.solution.id}"
+        return self.update_branch if BASE in self.version.internal else f"solution/{self.solution.id}"
+
+    @property
+    def update_branch(self) -> str:
+        """Where updates are made: one at a time, and none waits for a training."""
+        return f"update/{self.solution.id}"
 
     @property
     def tag(self) -> str:
         """Git tag of the version."""
         return f"sv/{self.solution.id}/{self.version.id}"
+
+    @property
+    def artefact_tag(self) -> str:
+        """Git tag of what is served of it: that of its newest automatic update, if it has one."""
+        updates = self.version.internal.get(UPDATES)
+        return str(updates[-1]["tag"]) if updates else self.tag
 
     @property
     def bento(self) -> str:
@@ -66,3 +86,33 @@ def unfinished(conn: Connection, version_id: str) -> Subject:
     if found.version.status not in store.UNFINISHED:
         raise VersionGone(f"Solution version {found.version.arn} is {found.version.status} already.")
     return found
+
+
+def dropped(version: Resource) -> str | None:
+    """Why a version's artefact is gone, as a sentence about it that goes on with what to do; None if it is there."""
+    found = version.internal.get(DROPPED)
+    if not found:
+        return None
+    if isinstance(found, dict):
+        return (
+            f"{version.arn} was dropped on {found['at'][:10]} by `openpersonalize gc`, which kept newer versions; "
+            "create a new solution version."
+        )
+    return (
+        f"the model of {version.arn} held data of users who were deleted and went with them; "
+        "create a new solution version."
+    )
+
+
+def campaigns_of(conn: Connection, version: Resource) -> list[Resource]:
+    """The campaigns that serve the version or are to serve it."""
+    return [
+        campaign
+        for campaign in store.in_group(conn, str(version.group_id), "Campaign")
+        if not campaign.is_deleting and version.arn in (campaign.doc.get("solutionVersionArn"), wanted(campaign))
+    ]
+
+
+def wanted(campaign: Resource) -> str:
+    """ARN of the version that a campaign was last told to serve."""
+    return str(campaign.internal["deployment"]["solution_version_arn"])

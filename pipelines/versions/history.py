@@ -1,0 +1,164 @@
+"""What a solution's versions were made from and by, how good they are and who serves them.
+
+The registry says who serves; what a version was made by stands in its commit, which nothing changes afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from pipelines.registry import store
+from pipelines.registry.store import Resource
+from pipelines.repository import CommandFailed, GroupRepository
+from pipelines.settings import Settings
+from pipelines.versions.lookup import campaigns_of, dropped
+
+PARAMS = "params.yaml"
+JOB_ID_LENGTH = 16
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A snapshot that a version was trained from."""
+
+    dataset_type: str
+    tag: str
+    rows: int
+    job: str
+    """Name of the job that made it, an import's or a data deletion's; its id once it is gone."""
+
+
+@dataclass(frozen=True)
+class Past:
+    """A version as its history has it."""
+
+    short: str
+    """The end of its ARN: what commands take for it."""
+    arn: str
+    id: str
+    name: str
+    status: str
+    failure_reason: str | None
+    created: str
+    """ISO 8601, UTC."""
+    mode: str
+    """FULL or UPDATE."""
+    training: str
+    """MANUAL or AUTOMATIC."""
+    tag: str | None
+    """None until it is made, and after it was dropped."""
+    dropped: str | None
+    """Why it can't be deployed any more."""
+    serves: list[str]
+    """Names of the campaigns that serve it."""
+    coming: list[str]
+    """Names of the campaigns that are being updated to it."""
+    held: str | None
+    """Why it waits for a person before campaigns follow."""
+    base: str | None
+    """Of an UPDATE: short id of the version whose weights it has."""
+    updates: int
+    """Automatic updates since it was trained."""
+    snapshots: list[Taken] = field(default_factory=list)
+    event_cutoff: int = 0
+    """Number of the newest streamed event that it knows."""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """params.yaml of its commit; nothing when there is none."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def code(self) -> Mapping[str, str]:
+        return self.params.get("code", {})  # type: ignore[no-any-return]
+
+
+def short(version: Resource) -> str:
+    """The end of its ARN, 8 hex digits."""
+    return version.arn.rpartition("/")[2]
+
+
+def versions_of(settings: Settings, conn: Connection, solution: Resource) -> list[Past]:
+    """Every version of a solution, the newest first."""
+    return [past(settings, conn, one) for one in reversed(store.children(conn, solution.id, "SolutionVersion"))]
+
+
+def past(settings: Settings, conn: Connection, version: Resource) -> Past:
+    """One version; raises RepositoryError when the group's repository cannot be read."""
+    internal = version.internal
+    reason, campaigns = dropped(version), campaigns_of(conn, version)
+    tag = internal.get("tag") if reason is None else None
+    serves = [one.name for one in campaigns if one.doc.get("solutionVersionArn") == version.arn and _is_up(one)]
+    base = store.get(conn, id=internal["base"]) if internal.get("base") else None
+    report = internal.get("report") or {}
+    return Past(
+        short=short(version),
+        arn=version.arn,
+        id=version.id,
+        name=version.name,
+        status=str(version.status),
+        failure_reason=version.failure_reason,
+        created=version.created_at.isoformat(timespec="seconds"),
+        mode=version.doc.get("trainingMode", "FULL"),
+        training=version.doc.get("trainingType", "MANUAL"),
+        tag=tag,
+        dropped=reason,
+        serves=serves,
+        coming=[one.name for one in campaigns if one.name not in serves],
+        held=_held(internal),
+        base=short(base) if base is not None else None,
+        updates=len(internal.get("updates") or ()),
+        snapshots=taken(conn, internal),
+        event_cutoff=internal.get("event_cutoff", 0),
+        params=committed_params(settings, version, tag) if tag else {},
+        metrics=internal.get("metrics", {}),
+        warnings=[warned["text"] for warned in report.get("warnings", ())],
+    )
+
+
+def _is_up(campaign: Resource) -> bool:
+    return campaign.status == store.ACTIVE
+
+
+def _held(internal: Mapping[str, Any]) -> str | None:
+    held = internal.get("held")
+    return str(held["reason"]) if held and not held.get("decision") else None
+
+
+def taken(conn: Connection, frozen: Mapping[str, Any]) -> list[Taken]:
+    """The snapshots among what `claim` wrote down."""
+    found = []
+    for kind, snapshot in sorted(frozen.get("snapshots", {}).items()):
+        job_id = job_of(snapshot["tag"])
+        job = store.get(conn, id=job_id)
+        found.append(Taken(kind, snapshot["tag"], snapshot["rows"], job.name if job is not None else job_id))
+    return found
+
+
+def job_of(tag: str) -> str:
+    """Id of the job that made a snapshot; what was compacted or rewritten has a suffix."""
+    return tag.rpartition("/")[2][:JOB_ID_LENGTH]
+
+
+def committed_params(settings: Settings, version: Resource, tag: str) -> dict[str, Any]:
+    """params.yaml at a version's tag; empty when a data deletion job has left its artefact alone."""
+    import yaml
+
+    repository = GroupRepository(settings, str(version.group_id))
+    try:
+        found: dict[str, Any] = yaml.safe_load(repository.show(tag, PARAMS))
+    except CommandFailed:
+        return {}
+    return found
+
+
+def flat(values: Mapping[str, Any], above: Sequence[str] = ()) -> dict[str, Any]:
+    """{a: {b: 1}} -> {"a.b": 1}."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        path = [*above, str(name)]
+        found |= flat(value, path) if isinstance(value, dict) and value else {".".join(path): value}
+    return found

@@ -53,6 +53,13 @@ class Settings:
     allowed_fall: float = 0.1
     """By what share NDCG@25 of a new version may be lower than that of the deployed one and it still rolls out by
     itself, 0 to 1; 1 never asks anybody (OPENPERSONALIZE_ALLOWED_FALL). Why 10 %: pipelines/versions/rollout.py."""
+    airflow_url: str = ""
+    """A company's own Airflow as a browser reaches it (OPENPERSONALIZE_AIRFLOW_URL); empty: the one that `up` starts."""
+    airflow_user: str = ""
+    """Who starts DAG runs there (OPENPERSONALIZE_AIRFLOW_USER), with OPENPERSONALIZE_AIRFLOW_PASSWORD."""
+    airflow_password: str = field(default="", repr=False)
+    airflow_token_file: str = ""
+    """Instead of both a file with a bearer token, read anew when Airflow refuses it (OPENPERSONALIZE_AIRFLOW_TOKEN_FILE)."""
     given_access_keys: str = field(default="", repr=False)
     """OPENPERSONALIZE_ACCESS_KEYS as given: `ID:SECRET[,ID:SECRET]`."""
 
@@ -71,9 +78,18 @@ class Settings:
             import_roots=_import_roots(home, env.get("OPENPERSONALIZE_IMPORT_ROOTS", "")),
             dvc_remote=env.get("OPENPERSONALIZE_DVC_REMOTE") or str(home / "remote"),
             git_remote=_git_remote(env),
+            airflow_url=_airflow_url(env.get("OPENPERSONALIZE_AIRFLOW_URL", "")),
+            airflow_user=env.get("OPENPERSONALIZE_AIRFLOW_USER", ""),
+            airflow_password=env.get("OPENPERSONALIZE_AIRFLOW_PASSWORD", ""),
+            airflow_token_file=env.get("OPENPERSONALIZE_AIRFLOW_TOKEN_FILE", ""),
             allowed_fall=_share(env, "OPENPERSONALIZE_ALLOWED_FALL", 0.1),
             given_access_keys=env.get("OPENPERSONALIZE_ACCESS_KEYS", ""),
         )
+
+    @property
+    def airflow(self) -> str:
+        """Where Airflow's pages and its REST API are, and below /personalize the control plane."""
+        return self.airflow_url or f"http://127.0.0.1:{self.control_port}"
 
     # What lies where under the home -------------------------------------------------------------
 
@@ -158,6 +174,10 @@ class Settings:
             "OPENPERSONALIZE_DVC_REMOTE": self.dvc_remote,
             "OPENPERSONALIZE_ALLOWED_FALL": str(self.allowed_fall),
             "OPENPERSONALIZE_GIT_REMOTE": self.git_remote,
+            "OPENPERSONALIZE_AIRFLOW_URL": self.airflow_url,
+            "OPENPERSONALIZE_AIRFLOW_USER": self.airflow_user,
+            "OPENPERSONALIZE_AIRFLOW_PASSWORD": self.airflow_password,
+            "OPENPERSONALIZE_AIRFLOW_TOKEN_FILE": self.airflow_token_file,
         }
         if self.given_access_keys:
             env["OPENPERSONALIZE_ACCESS_KEYS"] = self.given_access_keys
@@ -207,6 +227,12 @@ def _git_remote(env: Mapping[str, str]) -> str:
             "set OPENPERSONALIZE_DVC_REMOTE too, to s3://bucket/prefix or a folder that is mounted everywhere"
         )
     return given
+
+
+def _airflow_url(given: str) -> str:
+    if given and not given.startswith(("http://", "https://")):
+        raise SettingsError(f"OPENPERSONALIZE_AIRFLOW_URL={given!r} must begin with http:// or https://")
+    return given.rstrip("/")
 
 
 def _account(text: str) -> str:

@@ -1,6 +1,8 @@
-"""What OpenPersonalize adds to Airflow: the control plane at /personalize, the reports of imports at /personalize/imports.
+"""What OpenPersonalize adds to Airflow: the control plane at /personalize, the reports of imports at /personalize/imports,
+what the platform's other parts check at /personalize/about/.
 
-Everything else lies in packages.
+Everything else lies in packages. Loaded from a plugins folder, or by the wheel's entry point
+(pipelines/platform/airflow_plugin.py).
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import logging
 import sys
 
 from airflow.plugins_manager import AirflowPlugin
+from control_plane.about import create_about_app
 from control_plane.app import MountWithoutSlash, create_app
 from control_plane.reports import ReportsApp
 
@@ -36,6 +39,7 @@ class OpenPersonalizePlugin(AirflowPlugin):
     # The first that matches answers: the longer path comes first.
     fastapi_apps = [  # noqa: RUF012
         {"app": ReportsApp(Settings.from_env()), "url_prefix": f"{PREFIX}/imports", "name": "Import reports"},
+        {"app": create_about_app(Settings.from_env()), "url_prefix": f"{PREFIX}/about", "name": "About the platform"},
         {"app": create_app(Settings.from_env()), "url_prefix": PREFIX, "name": "Personalize"},
     ]
     fastapi_root_middlewares = [  # noqa: RUF012

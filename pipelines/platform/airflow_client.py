@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -11,9 +13,12 @@ from pipelines.platform.files import read_json
 from pipelines.platform.local_http import Answer, ask
 from pipelines.settings import Settings
 
+AWAITING_INPUT = "awaiting_input"
 QUEUED, RUNNING, SUCCESS, FAILED = "queued", "running", "success", "failed"
 LIVING = (QUEUED, RUNNING)
 PAGE = 100
+TAG = "openpersonalize"
+"""Of every DAG of ours."""
 
 
 class AirflowUnavailable(RuntimeError):
@@ -24,12 +29,21 @@ class AirflowRefused(RuntimeError):
     """Airflow understood the request and refuses it; the same call will be refused again."""
 
 
+@dataclass(frozen=True)
+class Question:
+    """What a task asks a person: whether it still waits, else the option chosen, and by whom (None: nobody, in time)."""
+
+    waits: bool
+    chosen: str | None
+    by: str | None
+
+
 class AirflowClient:
     """One user's view of one Airflow; keeps its token until Airflow no longer takes it."""
 
     def __init__(self, settings: Settings, *, base_url: str | None = None, timeout: float = 10.0) -> None:
-        self._base = base_url or f"http://127.0.0.1:{settings.control_port}"
-        self._passwords = passwords_file(settings)
+        self._base = base_url or settings.airflow
+        self._settings = settings
         self._timeout = timeout
         self._token: str | None = None
 
@@ -58,14 +72,49 @@ class AirflowClient:
         if answer.status != 404:
             _expect(answer, 200)
 
+    def question(self, dag_id: str, run_id: str, task_id: str) -> Question | None:
+        """What a task asks a person; None when it asks nothing. Raises AirflowUnavailable."""
+        task = f"/dags/{quote(dag_id)}/dagRuns/{quote(run_id)}/taskInstances/{quote(task_id)}"
+        answer = self._call("GET", f"{task}/-1/hitlDetails")
+        if answer.status == 404:
+            return None
+        asked = _expect(answer, 200)
+        by = asked.get("responded_by_user") or {}
+        chosen = (asked.get("chosen_options") or [None])[0] if asked["response_received"] else None
+        return Question(asked["task_instance"]["state"] == AWAITING_INPUT, chosen, by.get("name"))
+
+    def answer(self, dag_id: str, run_id: str, task_id: str, option: str) -> None:
+        """Answer what a task asks; one that was answered meanwhile, or is gone, is fine. Raises AirflowUnavailable."""
+        task = f"/dags/{quote(dag_id)}/dagRuns/{quote(run_id)}/taskInstances/{quote(task_id)}"
+        body = {"chosen_options": [option], "params_input": {}}
+        answer = self._call("PATCH", f"{task}/-1/hitlDetails", body)
+        if answer.status not in (404, 409):
+            _expect(answer, 200)
+
     def stop_all_runs(self) -> int:
-        """Fail every unfinished run of every DAG; how many there were. Raises AirflowUnavailable."""
+        """Fail every unfinished run of every DAG of ours; how many there were. Raises AirflowUnavailable."""
         stopped = 0
-        while runs := self._living_runs():
-            for run in runs:
-                self.stop(run["dag_id"], run["dag_run_id"])
-            stopped += len(runs)
+        for dag_id in self._tagged() if self._settings.airflow_url else ("~",):
+            while runs := self._living_runs(dag_id):
+                for run in runs:
+                    self.stop(run["dag_id"], run["dag_run_id"])
+                stopped += len(runs)
         return stopped
+
+    def _tagged(self) -> list[str]:
+        """A company's own Airflow runs others' DAGs too."""
+        found = _expect(self._call("GET", f"/dags?{urlencode({'tags': TAG, 'limit': PAGE})}"), 200)
+        return [dag["dag_id"] for dag in found["dags"]]
+
+    def check_access(self) -> None:
+        """Raise AirflowUnavailable unless Airflow takes our token and lets us see to pools."""
+        _expect(self._call("GET", "/pools?limit=1"), 200)
+
+    def create_pool(self, name: str, slots: int) -> None:
+        """Create the pool; one that is there keeps its size. Raises AirflowUnavailable."""
+        answer = self._call("POST", "/pools", {"name": name, "slots": slots, "include_deferred": False})
+        if answer.status != 409:
+            _expect(answer, 200, 201)
 
     def ensure_pool(self, name: str, slots: int) -> None:
         """Create the pool, or give it its size. Raises AirflowUnavailable."""
@@ -75,9 +124,26 @@ class AirflowClient:
             answer = self._call("PATCH", f"/pools/{quote(name)}", pool)
         _expect(answer, 200, 201)
 
-    def _living_runs(self) -> list[dict[str, Any]]:
+    def admit(self, dag_ids: Iterable[str]) -> list[str]:
+        """Let DAGs run that are paused and never ran, as a new DAG is in most Airflows; those that Airflow does not know.
+
+        Who pauses one that has run means it. Raises AirflowUnavailable.
+        """
+        unknown = []
+        for dag_id in dag_ids:
+            answer = self._call("GET", f"/dags/{quote(dag_id)}")
+            if answer.status == 404:
+                unknown.append(dag_id)
+            elif _expect(answer, 200)["is_paused"] and not self._has_run(dag_id):
+                _expect(self._call("PATCH", f"/dags/{quote(dag_id)}", {"is_paused": False}), 200)
+        return unknown
+
+    def _has_run(self, dag_id: str) -> bool:
+        return bool(_expect(self._call("GET", f"/dags/{quote(dag_id)}/dagRuns?limit=1"), 200)["dag_runs"])
+
+    def _living_runs(self, dag_id: str) -> list[dict[str, Any]]:
         query = urlencode({"state": LIVING, "limit": PAGE}, doseq=True)
-        runs: list[dict[str, Any]] = _expect(self._call("GET", f"/dags/~/dagRuns?{query}"), 200)["dag_runs"]
+        runs: list[dict[str, Any]] = _expect(self._call("GET", f"/dags/{dag_id}/dagRuns?{query}"), 200)["dag_runs"]
         return runs
 
     def _call(self, method: str, path: str, body: Any = None) -> Answer:
@@ -91,16 +157,39 @@ class AirflowClient:
             if answer.status != 401:
                 return answer
             self._token = None
-        raise AirflowUnavailable("Airflow does not take the token that it has just given")
+        given = self._settings.airflow_token_file
+        whose = f"in {given} (OPENPERSONALIZE_AIRFLOW_TOKEN_FILE)" if given else "that it has just given"
+        raise AirflowUnavailable(f"Airflow does not take the token {whose}")
 
     def _new_token(self) -> str:
-        passwords = read_json(self._passwords)
-        if not isinstance(passwords, dict) or ADMIN not in passwords:
-            raise AirflowUnavailable(f"{self._passwords} has no password of {ADMIN}")
-        login = {"username": ADMIN, "password": passwords[ADMIN]}
+        if self._settings.airflow_token_file:
+            self._token = _read_token(self._settings.airflow_token_file)
+            return self._token
+        user, password = self._user()
+        login = {"username": user, "password": password}
         answer = ask(f"{self._base}/auth/token", login, method="POST", timeout=self._timeout)
+        if answer.status in (401, 403):
+            raise AirflowUnavailable(
+                f"Airflow does not let {user} sign in: it {answer.problem} {_detail(answer)}".strip()
+            )
         self._token = str(_expect(answer, 200, 201)["access_token"])
         return self._token
+
+    def _user(self) -> tuple[str, str]:
+        if self._settings.airflow_url:
+            return self._settings.airflow_user, self._settings.airflow_password
+        path = passwords_file(self._settings)
+        passwords = read_json(path)
+        if not isinstance(passwords, dict) or ADMIN not in passwords:
+            raise AirflowUnavailable(f"{path} has no password of {ADMIN}")
+        return ADMIN, passwords[ADMIN]
+
+
+def _read_token(path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError as error:
+        raise AirflowUnavailable(f"no token can be read from {path}: {error.strerror}") from None
 
 
 def _expect(answer: Answer, *statuses: int) -> Any:

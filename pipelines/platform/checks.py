@@ -10,7 +10,7 @@ import psutil
 
 from pipelines.disk import free_bytes
 from pipelines.platform.source import dags_folder, plugins_folder
-from pipelines.platform.state import try_port
+from pipelines.platform.state import restore_marker, try_port
 from pipelines.settings import Settings
 
 LEAST_FREE_BYTES = 2 * 1024**3
@@ -22,7 +22,7 @@ class CannotStart(Exception):
 
 def check_before_start(settings: Settings) -> None:
     """Raise CannotStart for the first thing that is wrong with a platform that does not run yet."""
-    checks: tuple[Callable[[Settings], None], ...] = (_disk, _folders, _programs, _ports)
+    checks: tuple[Callable[[Settings], None], ...] = (_restored, _disk, _folders, _programs, _ports)
     for check in checks:
         check(settings)
 
@@ -40,6 +40,13 @@ def check_home(settings: Settings) -> None:
             f"cannot write to {error.filename or settings.home} ({error.strerror}): make it yours, or set "
             "OPENPERSONALIZE_HOME to a folder that you may write to"
         ) from error
+
+
+def _restored(settings: Settings) -> None:
+    if restore_marker(settings).exists():
+        raise CannotStart(
+            f"a restore into {settings.home} was cut short: run `openpersonalize restore FILE` again, it begins anew"
+        )
 
 
 def _disk(settings: Settings) -> None:
@@ -65,11 +72,13 @@ def _programs(settings: Settings) -> None:
 
 
 def _ports(settings: Settings) -> None:
-    wanted = (
+    wanted: tuple[tuple[str, int], ...] = (
         ("OPENPERSONALIZE_CONTROL_PORT", settings.control_port),
         ("OPENPERSONALIZE_RUNTIME_PORT", settings.runtime_port),
     )
-    if settings.control_port == settings.runtime_port:
+    if settings.airflow_url:
+        wanted = wanted[1:]
+    elif settings.control_port == settings.runtime_port:
         raise CannotStart(f"{wanted[0][0]} and {wanted[1][0]} are both {settings.control_port}: give them two ports")
     for variable, port in wanted:
         try:

@@ -85,6 +85,16 @@ def platform_children(
     ]
 
 
+def beside_an_airflow(settings: Settings, marker: str) -> list[ChildSpec]:
+    """What a company's own Airflow does not run: it has DAGs, plugin and the database."""
+    env, needs = child_env(settings, marker), ("registry-schema",)
+    return [
+        ChildSpec("registry-schema", _migration("registry"), env, once=True),
+        ChildSpec("reconciler", _python("pipelines.platform.reconciler"), env, needs),
+        _runtime(settings, env, needs),
+    ]
+
+
 def child_env(settings: Settings, marker: str) -> dict[str, str]:
     """What every process of ours starts from: the caller's environment less any other Airflow's settings."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW__", "AIRFLOW_"))}

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.platform import cli_looking
+from pipelines.platform import cli_care, cli_looking, cli_versions
 from pipelines.platform.terminal import console, errors, fail, one_line_errors, running, with_database
 from pipelines.settings import Settings
 
@@ -23,15 +23,25 @@ app = typer.Typer(
     "OPENPERSONALIZE_RUNTIME_PORT say which platform is meant.",
 )
 app.add_typer(cli_looking.app)
+app.add_typer(cli_versions.app)
+app.add_typer(cli_care.app)
 
 START_TIMEOUT = 300.0
 
 
 @app.command()
-def up(timeout: Annotated[float, typer.Option(help="Seconds to wait until everything works.")] = START_TIMEOUT) -> None:
+def up(
+    timeout: Annotated[float, typer.Option(help="Seconds to wait until everything works.")] = START_TIMEOUT,
+    no_airflow: Annotated[
+        bool, typer.Option("--no-airflow", help="Only what your own Airflow, OPENPERSONALIZE_AIRFLOW_URL, lacks.")
+    ] = False,
+) -> None:
     """Start the platform and wait until everything works. Harmless when it runs already."""
+    from pipelines.platform.own_airflow import check_mode
+
     with one_line_errors():
         settings = Settings.from_env()
+        check_mode(settings, no_airflow=no_airflow)
         _up(settings, timeout)
         _print_welcome(settings)
 
@@ -46,6 +56,14 @@ def down() -> None:
         with console.status("stopping") if console.is_terminal else _quiet():
             found = stop(settings)
         console.print("stopped" if found else "nothing was running")
+
+
+@app.command()
+def dags() -> None:
+    """Print the folder of the DAGs: the one path that your own Airflow has to be told."""
+    from pipelines.platform.source import dags_folder
+
+    sys.stdout.write(f"{dags_folder()}\n")
 
 
 @app.command()

@@ -14,7 +14,7 @@ def endpoints(settings: Settings) -> dict[str, str]:
     """`{service name: URL}` of the endpoints that `up` prints."""
     runtime = f"{HOST}:{settings.runtime_port}"
     return {
-        "personalize": f"{HOST}:{settings.control_port}/personalize",
+        "personalize": f"{settings.airflow}/personalize",
         "personalize-runtime": runtime,
         "personalize-events": runtime,
     }

@@ -32,9 +32,8 @@ def passwords_file(settings: Settings) -> Path:
 
 def ensure_credentials(settings: Settings) -> Credentials:
     """Read the secrets, generating what is not there yet."""
+    ensure_access_key(settings)
     folder = settings.secrets_dir
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    folder.chmod(0o700)
     keys = read_json(folder / "airflow.json")
     if not isinstance(keys, dict):
         keys = {
@@ -48,9 +47,16 @@ def ensure_credentials(settings: Settings) -> Credentials:
     if not isinstance(passwords, dict) or ADMIN not in passwords:
         passwords = {ADMIN: secrets.token_urlsafe(12)}
         write_json(passwords_file(settings), passwords, mode=0o600)
+    return Credentials(**keys, admin_password=passwords[ADMIN])
+
+
+def ensure_access_key(settings: Settings) -> None:
+    """Make the pair that clients sign with, unless one was given or is there."""
+    folder = settings.secrets_dir
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.chmod(0o700)
     if not settings.given_access_keys and not settings.access_keys_file.exists():
         write_atomically(settings.access_keys_file, _access_key_pair() + "\n", mode=0o600)
-    return Credentials(**keys, admin_password=passwords[ADMIN])
 
 
 def _access_key_pair() -> str:

@@ -70,7 +70,7 @@ class Numbers:
 
     def write(self, path: Path, *, arns: Mapping[str, str], lists: Mapping[str, Any]) -> Path:
         """Everything as one JSON document, replaced atomically."""
-        urls = {"airflow": f"http://127.0.0.1:{self.settings.control_port}", **endpoints(self.settings)}
+        urls = {"airflow": self.settings.airflow, **endpoints(self.settings)}
         document = {
             "timings": [
                 {"step": m.title, "seconds": round(m.seconds, 2), "cpuSeconds": round(m.cpu_seconds, 2)}

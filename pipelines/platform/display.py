@@ -103,9 +103,10 @@ def welcome(settings: Settings) -> str:
         "AWS_SECRET_ACCESS_KEY": secret,
         "AWS_DEFAULT_REGION": settings.region,
     }
+    own = "your own" if settings.airflow_url else f"user {ADMIN}, password in {passwords_file(settings)}"
     return "\n".join(
         [
-            f"Airflow        http://127.0.0.1:{settings.control_port} (user {ADMIN}, password in {passwords_file(settings)})",
+            f"Airflow        {settings.airflow} ({own})",
             f"control plane  {urls['personalize']}",
             f"runtime        {urls['personalize-runtime']}",
             "",

@@ -42,22 +42,36 @@ def observe(state: PlatformState) -> list[ProcessReport]:
     for child in state.children.values():
         verdict = _verdict(child, pages)
         reports.append(_report(child, verdict, now))
-    return reports
+    return reports + (_own_airflow(pages) if state.airflow_url else [])
 
 
 def all_healthy(reports: Iterable[ProcessReport]) -> bool:
     return all(report.healthy for report in reports)
 
 
+def _own_airflow(pages: dict[str, Answer]) -> list[ProcessReport]:
+    """A company's Airflow is no process of ours, and still nothing begins without it."""
+    page, known = pages["airflow"], ("scheduler", "dag_processor")
+    sick = [key for key in known if page.status == 200 and (page.body.get(key) or {}).get("status") != "healthy"]
+    detail = page.problem or ", ".join(f"its {key} is not healthy" for key in sick)
+    control, why = _control_verdict(pages)
+    return [
+        ProcessReport("airflow", "starting" if detail else "healthy", not detail, detail=detail),
+        ProcessReport("control", "healthy" if control else "starting", control, detail=why.partition(": see ")[0]),
+    ]
+
+
 def _fetch_pages(state: PlatformState) -> dict[str, Answer]:
-    control, runtime, execution = (f"http://127.0.0.1:{state.ports[p]}" for p in ("control", "runtime", "execution"))
+    local = {name: f"http://127.0.0.1:{port}" for name, port in state.ports.items()}
+    control = state.airflow_url or local["control"]
     list_recipes = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "AmazonPersonalize.ListRecipes"}
     requests: dict[str, Callable[[], Answer]] = {
         "airflow": lambda: ask(f"{control}/api/v2/monitor/health"),
         "plugin": lambda: ask(f"{control}/personalize", {}, method="POST", headers=list_recipes),
-        "execution": lambda: ask(f"{execution}/execution/health"),
-        "runtime": lambda: ask(f"{runtime}/readyz"),
+        "runtime": lambda: ask(f"{local['runtime']}/readyz"),
     }
+    if "execution" in local:
+        requests["execution"] = lambda: ask(f"{local['execution']}/execution/health")
     with ThreadPoolExecutor(len(requests)) as pool:
         return dict(zip(requests, pool.map(lambda request: request(), requests.values()), strict=True))
 
@@ -87,7 +101,7 @@ def _control_verdict(pages: dict[str, Answer]) -> tuple[bool, str]:
     # The request is unsigned, so the control plane refuses it, as AWS does; Airflow without it knows no such page.
     plugin = pages["plugin"]
     if not (plugin.status in (400, 403) and isinstance(plugin.body, dict) and "__type" in plugin.body):
-        return False, "Airflow runs without the control plane: see `openpersonalize logs control`"
+        return False, "Airflow runs without the control plane, its plugin: see `openpersonalize logs control`"
     return True, ""
 
 

@@ -9,11 +9,12 @@ import sys
 import time
 from collections.abc import Callable
 
+from pipelines.platform import own_airflow
 from pipelines.platform.airflow_client import AirflowClient, AirflowUnavailable
 from pipelines.platform.airflow_env import POOLS
 from pipelines.platform.checks import check_before_start, check_home
 from pipelines.platform.child import describe_exit
-from pipelines.platform.credentials import ensure_credentials
+from pipelines.platform.credentials import ensure_access_key, ensure_credentials
 from pipelines.platform.health import ProcessReport, all_healthy, observe
 from pipelines.platform.logfiles import log_file, tail
 from pipelines.platform.migrations import HOPELESS, forget_upgrades
@@ -47,7 +48,11 @@ def start(settings: Settings) -> bool:
         end_leftovers(settings)
         forget_upgrades(settings)
         check_before_start(settings)
-        ensure_credentials(settings)
+        if settings.airflow_url:
+            own_airflow.check_reachable(settings)
+            ensure_access_key(settings)
+        else:
+            ensure_credentials(settings)
         _spawn(settings)
         return True
 
@@ -98,13 +103,22 @@ def wait_healthy(settings: Settings, timeout: float, progress: Progress) -> Plat
                 raise DidNotStart("\n".join(tail(log_file(settings.logs_dir, report.name), 1)))
         if all_healthy(reports):
             try:
-                for name, slots in POOLS.items():
-                    AirflowClient(settings).ensure_pool(name, slots)
+                _make_ready(settings)
                 return state
             except AirflowUnavailable as error:
                 problem = str(error)
         time.sleep(POLL_SECONDS)
     raise DidNotStart(_explain(settings, timeout, reports, problem))
+
+
+def _make_ready(settings: Settings) -> None:
+    """What Airflow needs besides its processes; raises AirflowUnavailable."""
+    if settings.airflow_url:
+        own_airflow.admit(settings)
+        own_airflow.agree(settings)
+        return
+    for name, slots in POOLS.items():
+        AirflowClient(settings).ensure_pool(name, slots)
 
 
 def _explain(settings: Settings, timeout: float, reports: list[ProcessReport], problem: str) -> str:

@@ -27,7 +27,7 @@ def lines(settings: Settings, given: str | None) -> list[str]:
         shown += ["", f"The first {len(samples)} rejects:", *(f"  {sample}" for sample in samples)]
     report = _folder(settings, job) / "report.html"
     if report.is_file():
-        page = f"http://127.0.0.1:{settings.control_port}/personalize/imports/{job.id}/report"
+        page = f"{settings.airflow}/personalize/imports/{job.id}/report"
         shown += ["", f"report   {report}", f"         {page} (with Airflow's login)"]
     if samples:
         shown.append(f"rejects  {found}; `openpersonalize report {job.name} --rejects` prints them as CSV")

@@ -42,6 +42,9 @@ class PlatformState:
     """Value of MARKER_VARIABLE in the environment of every process below the supervisor."""
     database_url: str
     ports: dict[str, int]
+    """control, runtime, execution; without the first two's Airflow, runtime alone."""
+    airflow_url: str = ""
+    """Set when the platform works for a company's own Airflow, see pipelines/platform/own_airflow.py."""
     children: dict[str, ChildState] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -58,7 +61,7 @@ class PlatformState:
                 name: ChildState(**{**child, "identity": ProcessIdentity.from_json(child["identity"])})
                 for name, child in value["children"].items()
             }
-            rest = {key: value[key] for key in ("boot", "marker", "database_url", "ports")}
+            rest = {key: value[key] for key in ("boot", "marker", "database_url", "ports", "airflow_url")}
         except (TypeError, KeyError, AttributeError):
             return None
         return cls(supervisor=supervisor, children=children, **rest)
@@ -70,6 +73,11 @@ MARKER_VARIABLE = "OPENPERSONALIZE_SUPERVISED"
 
 def state_file(settings: Settings) -> Path:
     return settings.run_dir / "platform.json"
+
+
+def restore_marker(settings: Settings) -> Path:
+    """There while a backup is being restored into the home, and after a restore that was cut short."""
+    return settings.home / "restoring"
 
 
 def read_state(settings: Settings) -> PlatformState | None:

@@ -21,7 +21,7 @@ from pathlib import Path
 import psutil
 
 from pipelines.platform.child import Child
-from pipelines.platform.children import REPORT, STORE, WORK, platform_children
+from pipelines.platform.children import REPORT, STORE, WORK, beside_an_airflow, platform_children
 from pipelines.platform.cluster import ClusterError
 from pipelines.platform.credentials import ensure_credentials
 from pipelines.platform.database import embedded_server, with_database
@@ -150,6 +150,7 @@ class Supervisor:
             self._state.marker,
             self._state.database_url,
             self._state.ports,
+            self._state.airflow_url,
             states,
         )
         if state != self._written:
@@ -170,20 +171,20 @@ class Supervisor:
 def build(settings: Settings) -> Supervisor:
     """A supervisor for these settings; makes secrets, folders and the choice of port on the way."""
     marker = uuid.uuid4().hex
-    credentials = ensure_credentials(settings)
+    credentials = None if settings.airflow_url else ensure_credentials(settings)
     for folder in (settings.logs_dir, settings.run_dir, settings.airflow_home, settings.bento_home):
         folder.mkdir(parents=True, exist_ok=True)
     server = embedded_server(settings)
     settings = with_database(settings, server)
-    ports = {
-        "control": settings.control_port,
-        "runtime": settings.runtime_port,
-        "execution": execution_port(settings),
-    }
-    specs = platform_children(settings, credentials, ports["execution"], server, marker)
+    ports = {"runtime": settings.runtime_port}
+    if credentials is None:
+        specs = beside_an_airflow(settings, marker)
+    else:
+        ports |= {"control": settings.control_port, "execution": execution_port(settings)}
+        specs = platform_children(settings, credentials, ports["execution"], server, marker)
     me = ProcessIdentity.of(os.getpid())
     assert me is not None
-    state = PlatformState(me, psutil.boot_time(), marker, settings.database_url, ports)
+    state = PlatformState(me, psutil.boot_time(), marker, settings.database_url, ports, settings.airflow_url)
     return Supervisor(settings, [Child(spec, settings.logs_dir) for spec in specs], state)
 
 

@@ -6,10 +6,14 @@ reconciler makes it what `doc` says is served. So an update that fails leaves th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from pipelines.aws import arns
-from pipelines.aws.errors import InvalidInput, ResourceInUse
+import orjson
+from sqlalchemy import Connection, func, select
+
+from pipelines.aws import arns, models
+from pipelines.aws.errors import CONTROL, InvalidInput, ResourceInUse
 from pipelines.control import lookup, views
 from pipelines.control.context import Context, Given
 from pipelines.control.creation import create
@@ -19,6 +23,9 @@ from pipelines.control.solution_versions import resolve
 from pipelines.control.unavailable import refuse_unavailable
 from pipelines.registry import store
 from pipelines.registry.store import Resource
+from pipelines.settings import Settings
+from pipelines.versions.lookup import DROPPED
+from pipelines.versions.rollout import on_hold
 
 describe = views.describing("Campaign")
 list_all = views.listing("Campaign", "campaigns", within="Solution")
@@ -56,8 +63,8 @@ def update_campaign(context: Context, given: Given) -> Given:
     if update.get("status") in store.UNFINISHED:
         raise ResourceInUse(f"{campaign.arn} is being updated: {update['status']}.")
     config = given.get("campaignConfig", campaign.doc.get("campaignConfig", {}))
-    asked = given.get("solutionVersionArn") or _still(campaign, config)
-    version = resolve(context, asked)
+    asked = given.get("solutionVersionArn")
+    version = resolve(context, asked or _still(context, campaign, config))
     _check_config(config, asked, version)
     if version.group_id != campaign.group_id:
         raise InvalidInput("solutionVersionArn: the version belongs to another dataset group than the campaign.")
@@ -80,10 +87,44 @@ def update_campaign(context: Context, given: Given) -> Given:
     return {"campaignArn": campaign.arn}
 
 
-def _still(campaign: Resource, config: Given) -> str:
-    """What an update without solutionVersionArn asks for: the version served, or the newest if it shall follow."""
+def update_in_run(
+    settings: Settings, conn: Connection, request: Mapping[str, Any], run_id: str, request_id: str | None
+) -> str:
+    """UpdateCampaign for a run that a person started in Airflow; the campaign's id. Raises what the operation raises.
+
+    A bare `$LATEST` is that of the solution which the campaign serves, and of campaignConfig only what is given changes.
+    Nothing is done when that is what the campaign serves or is about to: so a retry of the run updates it once.
+    """
+    now = conn.execute(select(func.now())).scalar_one()
+    context = Context(conn, settings, request_id or run_id, now)
+    campaign = lookup.lock(context, "Campaign", request["campaignArn"])
+    asked = request["solutionVersionArn"]
+    if asked == arns.LATEST:
+        asked = f"{campaign.doc['solutionVersionArn'].rpartition('/')[0]}/{arns.LATEST}"
+    config = {**campaign.doc.get("campaignConfig", {}), **request["campaignConfig"]}
+    given = {"campaignArn": campaign.arn, "solutionVersionArn": asked, "campaignConfig": config}
+    given = models.parse_input(CONTROL, "UpdateCampaign", orjson.dumps(given))
+    wanted = campaign.internal["deployment"]
+    update = campaign.doc.get("latestCampaignUpdate", {})
+    same = (wanted["solution_version_id"], wanted["config"]) == (resolve(context, asked).id, config)
+    if not same or store.CREATE_FAILED in (campaign.status, update.get("status")):
+        update_campaign(context, given)
+    return campaign.id
+
+
+def _still(context: Context, campaign: Resource, config: Given) -> str:
+    """What an update without solutionVersionArn serves: the same, or, if it shall follow, the newest not held back."""
     served: str = campaign.doc["solutionVersionArn"]
-    return f"{served.rpartition('/')[0]}/{arns.LATEST}" if config.get("syncWithLatestSolutionVersion") else served
+    if not config.get("syncWithLatestSolutionVersion"):
+        return served
+    now = lookup.require(context, "SolutionVersion", served)
+    siblings = store.children(context.conn, now.parent_id or "", "SolutionVersion")
+    newer = [one.arn for one in siblings if one.created_at > now.created_at and _rolls_out(one)]
+    return newer[-1] if newer else served
+
+
+def _rolls_out(version: Resource) -> bool:
+    return version.status == store.ACTIVE and not version.internal.get(DROPPED) and not on_hold(version)
 
 
 def _deployment(version: Resource, config: Given, least_tps: int) -> dict[str, Any]:
@@ -107,11 +148,11 @@ def _served(deployment: dict[str, Any]) -> Given:
     }
 
 
-def _check_config(config: Given, asked: str, version: Resource) -> None:
-    """Raise InvalidInput for what this version cannot be served with."""
+def _check_config(config: Given, asked: str | None, version: Resource) -> None:
+    """Raise InvalidInput for what this version cannot be served with; `asked` is None when no version was named."""
     if require_recipe(version.doc["recipeArn"]).recipe_type == "USER_SEGMENTATION":
         raise InvalidInput("solutionVersionArn: a version of a USER_SEGMENTATION recipe cannot be deployed.")
-    if config.get("syncWithLatestSolutionVersion") and not arns.is_latest(asked):
+    if config.get("syncWithLatestSolutionVersion") and asked is not None and not arns.is_latest(asked):
         raise InvalidInput(
             "campaignConfig.syncWithLatestSolutionVersion: solutionVersionArn must be <solution ARN>/$LATEST."
         )

@@ -16,15 +16,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import FrameType
+from typing import Protocol
 
 import psycopg
 from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from pipelines.platform import questions, runs
 from pipelines.platform.activation import activate_campaigns
 from pipelines.platform.airflow_client import AirflowClient
+from pipelines.platform.questions import settle_questions
 from pipelines.platform.removal import remove_deleted
-from pipelines.platform.runs import Airflow, settle_runs, start_runs
+from pipelines.platform.runs import settle_runs, start_runs
 from pipelines.platform.upkeep import collect_repositories, discard_work, prune_rows, turn_partitions
 from pipelines.registry.database import NOTIFY_CHANNEL, engine
 from pipelines.settings import Settings
@@ -36,9 +39,15 @@ LEASE = 5_318_008_019
 POLL_SECONDS = 0.25
 LOOK_SECONDS = 1.0
 """Between two looks at runs that live."""
+ASK_SECONDS = 3.0
+"""Between two looks at what waits for a person."""
 PRUNE_SECONDS = 60.0
 COLLECT_SECONDS = 3600.0
 LONGEST_WAIT = 10.0
+
+
+class Airflow(runs.Airflow, questions.Airflow, Protocol):
+    """What the duties need of pipelines.platform.airflow_client."""
 
 
 class LeaseHeld(RuntimeError):
@@ -114,6 +123,7 @@ def duties(settings: Settings, airflow: Airflow, at: float) -> list[Duty]:
         Duty("activating campaigns", quietly(activate_campaigns)),
         Duty("removing what was deleted", quietly(lambda conn, now: remove_deleted(conn, settings, now))),
         Duty("looking at DAG runs", lambda conn, now: settle_runs(conn, airflow, now).problem, LOOK_SECONDS),
+        Duty("looking at versions that wait", lambda conn, now: settle_questions(conn, airflow, now), ASK_SECONDS),
         Duty("turning the partitions of served", quietly(turn_partitions), PRUNE_SECONDS),
         Duty("forgetting dead workers", quietly(prune_rows), PRUNE_SECONDS),
         Duty("removing work of killed jobs", quietly(lambda conn, _: discard_work(conn, settings)), PRUNE_SECONDS),

@@ -1,14 +1,27 @@
-"""How a run becomes a solution version: the four steps of DAG `solution_version`, each one function.
+"""How a run becomes a solution version: the steps of DAG `solution_version`, each one function.
 
 `claim` freezes the inputs, `reproduce` runs the stages in a worktree, `publish` makes the Bento and the version
-ACTIVE, `deploy` moves the campaigns that follow; `fail` says why it ended early. All can be repeated after a crash.
+ACTIVE, `judge` says whether a person must be asked first, `deploy` moves the campaigns that follow; `fail` says why it
+ended early. All can be repeated after a crash.
 """
 
 from pipelines.versions.claiming import claim
-from pipelines.versions.deploying import deploy
-from pipelines.versions.errors import VersionFailed, VersionGone
+from pipelines.versions.deploying import deploy, is_deployed
+from pipelines.versions.errors import DeploymentFailed, VersionFailed, VersionGone
 from pipelines.versions.failing import fail
 from pipelines.versions.publishing import publish
 from pipelines.versions.reproducing import reproduce
+from pipelines.versions.rollout import judge
 
-__all__ = ["VersionFailed", "VersionGone", "claim", "deploy", "fail", "publish", "reproduce"]
+__all__ = [
+    "DeploymentFailed",
+    "VersionFailed",
+    "VersionGone",
+    "claim",
+    "deploy",
+    "fail",
+    "is_deployed",
+    "judge",
+    "publish",
+    "reproduce",
+]

@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from pipelines.registry import store
-from pipelines.registry.database import engine
+from pipelines.registry.database import engine, transaction
 from pipelines.registry.store import Resource
 from pipelines.settings import Settings
+from pipelines.versions.errors import DeploymentFailed
 from pipelines.versions.lookup import DROPPED, Subject, subject
 
 log = logging.getLogger(__name__)
@@ -24,12 +25,17 @@ def deploy(settings: Settings, version_id: str) -> None:
         with database.begin() as conn:
             found = subject(conn, version_id, lock=True)
             now: datetime = conn.execute(select(func.now())).scalar_one()
-            for campaign in store.children(conn, found.solution.id, "Campaign"):
-                if _follows(conn, campaign, found.version):
-                    _want(conn, campaign, found, now)
-                    log.info("campaign %s follows to %s", campaign.name, found.version.arn)
+            for campaign in followers(conn, found.version):
+                _want(conn, campaign, found, now)
+                log.info("campaign %s follows to %s", campaign.name, found.version.arn)
     finally:
         database.dispose()
+
+
+def followers(conn: Connection, version: Resource) -> list[Resource]:
+    """The campaigns that this version would roll out to: they follow its solution and have no newer version."""
+    campaigns = store.children(conn, version.parent_id or "", "Campaign")
+    return [campaign for campaign in campaigns if _follows(conn, campaign, version)]
 
 
 def _follows(conn: Connection, campaign: Resource, version: Resource) -> bool:
@@ -39,6 +45,19 @@ def _follows(conn: Connection, campaign: Resource, version: Resource) -> bool:
         return False
     current = store.get(conn, id=wanted["solution_version_id"]) if wanted.get("solution_version_id") else None
     return current is None or (current.id != version.id and current.created_at < version.created_at)
+
+
+def is_deployed(settings: Settings, campaign_id: str) -> bool:
+    """Whether the campaign serves what it was last told to; raises DeploymentFailed with the reason of one that can't."""
+    with transaction(settings) as conn:
+        campaign = store.get(conn, id=campaign_id)
+    if campaign is None or campaign.is_deleting:
+        raise DeploymentFailed("The campaign was deleted meanwhile.")
+    update = campaign.doc.get("latestCampaignUpdate", {"status": store.ACTIVE})
+    if store.CREATE_FAILED in (campaign.status, update["status"]):
+        raise DeploymentFailed(update.get("failureReason") or campaign.failure_reason)
+    log.info("%s: %s, its update %s", campaign.arn, campaign.status, update["status"])
+    return bool(campaign.status == update["status"] == store.ACTIVE)
 
 
 def redeploy(conn: Connection, campaign: Resource, version: Resource) -> str:

@@ -9,3 +9,7 @@ class VersionFailed(Exception):
 
 class VersionGone(VersionFailed):
     """The version or its solution was deleted, or it has already ended."""
+
+
+class DeploymentFailed(Exception):
+    """The campaign goes on with what it served; the text says why it could not move."""

@@ -6,6 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from pipelines.registry import store
+from pipelines.versions import deploy
 from tests.support.group import Group, make_group, make_version
 
 
@@ -93,6 +94,51 @@ def test_latest_stands_for_the_newest_active_version(personalize, group: Group, 
     move(arn, status="ACTIVE")
     personalize.update_campaign(campaignArn=arn, minProvisionedTPS=2)  # goes on following
     assert read(db, arn).internal["deployment"]["config"] == {"syncWithLatestSolutionVersion": True}
+
+
+def follower(personalize, version: str, move) -> str:
+    """The ARN of an ACTIVE campaign that follows the version's solution."""
+    arn: str = personalize.create_campaign(
+        name="front", solutionVersionArn=version.rpartition("/")[0] + "/$LATEST", campaignConfig=FOLLOW
+    )["campaignArn"]
+    move(arn, status="ACTIVE")
+    return arn
+
+
+FOLLOW, STAY = {"syncWithLatestSolutionVersion": True}, {"syncWithLatestSolutionVersion": False}
+
+
+def test_rolled_back_with_following_off_it_stays(personalize, settings, group, version: str, move, db) -> None:
+    newer = make_version(personalize, group, "taste", move)
+    arn = follower(personalize, newer, move)
+    with pytest.raises(personalize.exceptions.InvalidInputException, match=r"\$LATEST"):
+        personalize.update_campaign(campaignArn=arn, solutionVersionArn=version)
+    personalize.update_campaign(campaignArn=arn, solutionVersionArn=version, campaignConfig=STAY)
+    wanted = read(db, arn).internal["deployment"]
+    assert (wanted["solution_version_arn"], wanted["config"]) == (version, STAY)
+    served = {"solutionVersionArn": version, "campaignConfig": STAY, "latestCampaignUpdate": {"status": "ACTIVE"}}
+    move(arn, doc=served)
+    newest = make_version(personalize, group, "taste", move)
+    deploy(settings, read(db, newest).id)
+    assert read(db, arn).internal["deployment"] == wanted
+    # And follows again once it is told to.
+    personalize.update_campaign(campaignArn=arn, campaignConfig=FOLLOW)
+    assert read(db, arn).internal["deployment"]["solution_version_arn"] == newest
+
+
+def test_a_version_that_waits_for_a_person_does_not_slip_in_by_another_update(
+    personalize, group, version: str, move, db
+) -> None:
+    arn = follower(personalize, version, move)
+    held = make_version(personalize, group, "taste", move)
+    move(held, internal={"held": {"decision": {"choice": "rejected"}}})
+    personalize.update_campaign(campaignArn=arn, minProvisionedTPS=2)
+    assert read(db, arn).internal["deployment"]["solution_version_arn"] == version
+    move(arn, doc={"latestCampaignUpdate": {"status": "ACTIVE"}})
+    # Named by hand it is what AWS says it is: the newest ACTIVE version.
+    latest = version.rpartition("/")[0] + "/$LATEST"
+    personalize.update_campaign(campaignArn=arn, solutionVersionArn=latest)
+    assert read(db, arn).internal["deployment"]["solution_version_arn"] == held
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,12 @@ from sqlalchemy import select
 
 from pipelines.aws.errors import AwsError, InvalidInput, ResourceNotFound, Validation
 from pipelines.control import import_jobs
+from pipelines.control.campaigns import update_in_run
 from pipelines.control.solution_versions import create_in_run
 from pipelines.registry import store
 from pipelines.registry.tables import outbox
-from tests.support.group import USER_PERSONALIZATION, make_group
+from pipelines.versions import DeploymentFailed, is_deployed
+from tests.support.group import USER_PERSONALIZATION, make_group, make_version
 
 
 def test_the_run_takes_the_place_of_a_wish_and_its_retry_gets_the_same_version(personalize, settings, db) -> None:
@@ -59,3 +61,48 @@ def test_a_form_is_checked_like_a_request(personalize, settings, db, location: s
     request = {"datasetArn": group.dataset, "dataSource": {"dataLocation": location}}
     with db.begin() as conn, pytest.raises(error, match=r"dataLocation|IMPORT_ROOTS"):
         import_jobs.create_in_run(settings, conn, request, "manual__x", None)
+
+
+def test_a_deployment_by_hand_updates_the_campaign_once_and_is_followed_to_its_end(
+    personalize, settings, db, move
+) -> None:
+    group = make_group(personalize, "shop")
+    old, new = (make_version(personalize, group, "taste", move) for _ in range(2))
+    config = {"syncWithLatestSolutionVersion": True, "itemExplorationConfig": {"explorationWeight": "0"}}
+    latest = new.rpartition("/")[0] + "/$LATEST"
+    arn = personalize.create_campaign(name="front", solutionVersionArn=latest, campaignConfig=config)["campaignArn"]
+    move(arn, status="ACTIVE")
+
+    def update(version: str, follow: bool) -> str:
+        config = {"syncWithLatestSolutionVersion": follow}
+        request = {"campaignArn": arn, "solutionVersionArn": version, "campaignConfig": config}
+        with db.begin() as conn:
+            return update_in_run(settings, conn, request, "manual__x", None)
+
+    def wanted() -> dict:
+        with db.begin() as conn:
+            found = store.get(conn, arn=arn)
+        assert found is not None
+        return found.internal["deployment"]
+
+    id = update(old, follow=False)
+    assert not is_deployed(settings, id)
+    first = wanted()
+    assert first["solution_version_arn"] == old
+    assert first["config"] == {**config, "syncWithLatestSolutionVersion": False}
+    assert update(old, follow=False) == id  # the run's second try
+    assert wanted() == first
+    move(arn, doc={"latestCampaignUpdate": {"status": "ACTIVE"}})
+    assert is_deployed(settings, id)
+    update("$LATEST", follow=True)
+    assert (wanted()["solution_version_arn"], wanted()["config"]) == (new, config)
+    move(arn, doc={"latestCampaignUpdate": {"status": "CREATE FAILED", "failureReason": "no memory"}})
+    with pytest.raises(DeploymentFailed, match="no memory"):
+        is_deployed(settings, id)
+    # What failed can be tried again.
+    failed = wanted()
+    update("$LATEST", follow=True)
+    assert wanted()["id"] != failed["id"]
+    with pytest.raises(InvalidInput, match=r"\$LATEST"):
+        move(arn, doc={"latestCampaignUpdate": {"status": "ACTIVE"}})
+        update(old, follow=True)

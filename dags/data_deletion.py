@@ -48,9 +48,6 @@ report_failure = support.failure_callback(_fail, support.resource_id("read"))
     tags=["openpersonalize", "data"],
     default_args={**support.DEFAULT_ARGS, "on_failure_callback": report_failure},
     params={
-        "resource_id": Param(
-            None, type=["null", "string"], pattern="^[0-9a-f]{16}$", title="Data deletion job id (set by the API)"
-        ),
         "dataset_group_arn": Param(
             None,
             type=["null", "string"],
@@ -65,7 +62,7 @@ report_failure = support.failure_callback(_fail, support.resource_id("read"))
             title="Where the list lies",
             description="s3://bucket/users.csv, s3://bucket/folder/ or file:///folder/ below an allowed root.",
         ),
-        "request_id": Param(None, type=["null", "string"], title="Request id, for the logs"),
+        **support.set_by_api(Param, "data deletion job"),
     },
 )
 def data_deletion() -> None:

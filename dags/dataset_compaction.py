@@ -26,9 +26,7 @@ then compacted the next day. Older tags stay, as solution versions were trained 
 """
 
 
-def report_failure(context: Any) -> None:
-    """No resource waits for a compaction: the log is where its failure is looked for."""
-    support.log.error("the compaction failed, no data has changed: %s", support.reason(context))
+report_failure = support.log_failure("no data has changed")
 
 
 @dag(

@@ -45,9 +45,6 @@ report_failure = support.failure_callback(_fail, support.resource_id("create"))
     tags=["openpersonalize", "data"],
     default_args={**support.DEFAULT_ARGS, "on_failure_callback": report_failure},
     params={
-        "resource_id": Param(
-            None, type=["null", "string"], pattern="^[0-9a-f]{16}$", title="Export job id (set by the API)"
-        ),
         "dataset_arn": Param(
             None,
             type=["null", "string"],
@@ -65,7 +62,7 @@ report_failure = support.failure_callback(_fail, support.resource_id("create"))
         "ingestion_mode": Param(
             "ALL", enum=["BULK", "PUT", "ALL"], title="What was imported, what was streamed, or both joined"
         ),
-        "request_id": Param(None, type=["null", "string"], title="Request id, for the logs"),
+        **support.set_by_api(Param, "export job"),
     },
 )
 def dataset_export() -> None:

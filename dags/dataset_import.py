@@ -6,10 +6,11 @@ import logging
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import BaseOperatorLink, Param, dag, get_current_context, task
+from airflow.sdk import Asset, AssetAlias, BaseOperatorLink, Param, dag, get_current_context, task
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 
+from pipelines import dag_lineage as lineage
 from pipelines import dag_support as support
 
 DOC = """
@@ -65,9 +66,6 @@ class ImportReport(BaseOperatorLink):
     tags=["openpersonalize", "data"],
     default_args={**support.DEFAULT_ARGS, "on_failure_callback": report_failure},
     params={
-        "resource_id": Param(
-            None, type=["null", "string"], pattern="^[0-9a-f]{16}$", title="Import job id (set by the API)"
-        ),
         "dataset_arn": Param(
             None,
             type=["null", "string"],
@@ -83,7 +81,7 @@ class ImportReport(BaseOperatorLink):
             description="s3://bucket/file.csv, s3://bucket/folder/ or file:///folder/ below an allowed root.",
         ),
         "import_mode": Param("FULL", enum=["FULL", "INCREMENTAL"], title="Replace all bulk data, or add to it"),
-        "request_id": Param(None, type=["null", "string"], title="Request id, for the logs"),
+        **support.set_by_api(Param, "import job"),
     },
 )
 def dataset_import() -> None:
@@ -124,13 +122,15 @@ def dataset_import() -> None:
         with support.no_retry(AirflowFailException, ImportRefused):
             check(Settings.from_env(), job_id)
 
-    @task(execution_timeout=timedelta(hours=6))
+    @task(execution_timeout=timedelta(hours=6), outlets=lineage.SNAPSHOTS.outlets(Asset, AssetAlias))
     def commit(job_id: str) -> None:
         from pipelines.datasets.importing import commit
         from pipelines.settings import Settings
 
-        support.announce(get_current_context()["dag_run"].conf)
-        commit(Settings.from_env(), job_id)
+        context, settings = get_current_context(), Settings.from_env()
+        support.announce(context["dag_run"].conf)
+        commit(settings, job_id)
+        lineage.emit(context, Asset, AssetAlias, lineage.SNAPSHOTS, lineage.imported(settings, job_id))
 
     job_id: Any = load()
     checked: Any = check(job_id)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Param, dag, get_current_context, task
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import Asset, AssetAlias, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
+from pipelines import dag_lineage as lineage
 from pipelines import dag_support as support
 
 DOC = """
@@ -21,11 +23,13 @@ this run trains it.
 | `claim` | freezes what is trained from: the datasets' snapshots and the newest streamed event | there is no data: import first |
 | `reproduce` | `dvc repro` in a worktree of the group's repository, one log group a stage; commit, tag `sv/<solution>/<version>`, `dvc push` | the log's last stage says why; finished stages are in the cache, so *Clear* goes on where it stopped |
 | `publish` | the BentoML model and Bento, metrics; the version turns ACTIVE; warns of one that a simple rule beats (`openpersonalize metrics`) | *Clear* it: it can be repeated |
-| `deploy` | campaigns with `syncWithLatestSolutionVersion` move to it | the version is ACTIVE all the same; update the campaign by hand, or *Clear* |
+| `judge` | compares NDCG@25 with what the campaigns serve that follow; ends the run where none follows | *Clear* it |
+| `approve` | only of a version that fell by more than `allowed_fall`: waits up to a week for a person, see *Required Actions* of this page; takes no worker meanwhile | nobody's answer counts as Reject |
+| `deploy` | campaigns with `syncWithLatestSolutionVersion` move to it | the version is ACTIVE all the same; deploy it with DAG `campaign_deployment`, or *Clear* |
 
 A failed run leaves the version in CREATE FAILED with the reason in `failureReason`; what was served before goes on.
 Two versions of one solution queue for its branch; versions of different solutions are made side by side, as far as
-pool `memory` allows.
+pool `memory` allows. A version that waits for a person holds up no other: a newer one makes its question void.
 """
 
 
@@ -44,14 +48,13 @@ report_failure = support.failure_callback(_fail, support.resource_id("claim"))
     doc_md=DOC,
     schedule=None,
     catchup=False,
-    max_active_runs=16,
-    dagrun_timeout=timedelta(days=2),
+    # Twenty versions are made at most at a time; the others wait for a person, one of a solution.
+    max_active_runs=100,
+    # Two days of work, and a week in which a person may answer.
+    dagrun_timeout=timedelta(days=9),
     tags=["openpersonalize", "training"],
     default_args={**support.DEFAULT_ARGS, "on_failure_callback": report_failure},
     params={
-        "resource_id": Param(
-            None, type=["null", "string"], pattern="^[0-9a-f]{16}$", title="Solution version id (set by the API)"
-        ),
         "solution_arn": Param(
             None,
             type=["null", "string"],
@@ -59,11 +62,19 @@ report_failure = support.failure_callback(_fail, support.resource_id("claim"))
             title="Solution ARN",
             description="Started by hand: the solution to train a new version of.",
         ),
-        "request_id": Param(None, type=["null", "string"], title="Request id, for the logs"),
+        "allowed_fall": Param(
+            None,
+            type=["null", "number"],
+            minimum=0,
+            maximum=1,
+            title="Fall of NDCG@25 that needs no approval",
+            description="A share of the deployed version's: 0.1 is 10 %, 1 never asks. Empty: the platform's setting.",
+        ),
+        **support.set_by_api(Param, "solution version"),
     },
 )
 def solution_version() -> None:
-    """claim -> reproduce -> publish -> deploy."""
+    """claim -> reproduce -> publish -> judge (-> approve) -> deploy."""
 
     @task(execution_timeout=timedelta(minutes=10))
     def claim() -> str:
@@ -95,26 +106,65 @@ def solution_version() -> None:
         with support.no_retry(AirflowFailException, VersionFailed, DiskFull):
             reproduce(Settings.from_env(), version_id)
 
-    @task(execution_timeout=timedelta(hours=1))
+    @task(
+        execution_timeout=timedelta(hours=1),
+        inlets=[lineage.SNAPSHOTS.of(Asset)],
+        outlets=lineage.VERSIONS.outlets(Asset, AssetAlias),
+    )
     def publish(version_id: str) -> None:
         from pipelines.settings import Settings
         from pipelines.versions import VersionFailed, publish
 
-        support.announce(get_current_context()["dag_run"].conf)
+        context, settings = get_current_context(), Settings.from_env()
+        support.announce(context["dag_run"].conf)
         with support.no_retry(AirflowFailException, VersionFailed):
-            publish(Settings.from_env(), version_id)
+            publish(settings, version_id)
+        lineage.emit(context, Asset, AssetAlias, lineage.VERSIONS, lineage.trained(settings, version_id))
 
-    @task(execution_timeout=timedelta(minutes=10))
+    @task.branch(execution_timeout=timedelta(minutes=10))
+    def judge(version_id: str) -> list[str]:
+        from pipelines.settings import Settings
+        from pipelines.versions import VersionFailed, judge
+
+        context = get_current_context()
+        support.announce(context["dag_run"].conf)
+        with support.no_retry(AirflowFailException, VersionFailed):
+            verdict = judge(Settings.from_env(), version_id, context["params"]["allowed_fall"])
+        if verdict.question is not None:
+            context["ti"].xcom_push("subject", verdict.question.subject)
+            context["ti"].xcom_push("body", verdict.question.body)
+            return ["approve"]
+        return ["deploy"] if verdict.campaigns else []
+
+    # One way leads around the question.
+    @task(
+        execution_timeout=timedelta(minutes=10),
+        trigger_rule="none_failed_min_one_success",
+        inlets=[lineage.VERSIONS.of(Asset)],
+        outlets=lineage.CAMPAIGNS.outlets(Asset, AssetAlias),
+    )
     def deploy(version_id: str) -> None:
         from pipelines.settings import Settings
         from pipelines.versions import VersionFailed, deploy
 
-        support.announce(get_current_context()["dag_run"].conf)
+        context, settings = get_current_context(), Settings.from_env()
+        support.announce(context["dag_run"].conf)
         with support.no_retry(AirflowFailException, VersionFailed):
-            deploy(Settings.from_env(), version_id)
+            deploy(settings, version_id)
+        lineage.emit(context, Asset, AssetAlias, lineage.CAMPAIGNS, lineage.deployed(settings, version_id))
 
     version_id: Any = claim()
-    reproduce(version_id) >> publish(version_id) >> deploy(version_id)
+    approve = ApprovalOperator(
+        task_id="approve",
+        subject="{{ ti.xcom_pull(task_ids='judge', key='subject') }}",
+        body="{{ ti.xcom_pull(task_ids='judge', key='body') }}",
+        defaults="Reject",
+        response_timeout=timedelta(days=7),
+    )
+    judged: Any = judge(version_id)
+    deployed: Any = deploy(version_id)
+    reproduce(version_id) >> publish(version_id) >> judged >> [approve, deployed]
+    approve >> deployed
 
 
 solution_version()

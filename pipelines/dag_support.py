@@ -49,6 +49,24 @@ WAITING: dict[str, Any] = {
 NAME_OF_SOLUTION = "{{ task.op_kwargs['solution']['name'] }}"
 """`map_index_template` of a task with an argument `solution`: the UI shows the solution's name."""
 
+
+def set_by_api(param: Any, what: str) -> dict[str, Any]:
+    """The last fields of the form of a DAG that the API starts, for a `what`; `param` is Airflow's class Param."""
+    text = {"type": ["null", "string"], "section": "Set by the API"}
+    return {
+        "resource_id": param(
+            None,
+            **text,
+            pattern="^[0-9a-f]{16}$",
+            title=f"Id of the {what}",
+            description=f"Leave it empty: a run that is started by hand makes its own {what}.",
+        ),
+        "request_id": param(
+            None, **text, title="Request id", description="x-amzn-RequestId of the call, for the logs."
+        ),
+    }
+
+
 MADE = "made"
 """The XCom with the id of what a run has made for itself."""
 

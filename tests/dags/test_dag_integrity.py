@@ -33,7 +33,7 @@ def test_a_dag_file_is_short_and_imports_nothing_heavy(file: Path) -> None:
     seconds, modules = done.stdout.strip().splitlines()[-2:]
     assert not {module.partition(".")[0] for module in modules.split()} & set(HEAVY)
     assert float(seconds) < 1.0
-    assert len(file.read_text().splitlines()) < 150
+    assert len(file.read_text().splitlines()) < 180
 
 
 def test_every_dag_can_be_serialised_and_tells_a_person_what_it_is(dags: Any) -> None:

@@ -24,8 +24,9 @@ LAYERS = (
     {"deletions"},
     {"control"},
     {"schedules"},
+    {"declared"},
     {"platform"},
-    {"dag_support"},
+    {"dag_support", "dag_lineage"},
 )
 HEIGHT = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}
 

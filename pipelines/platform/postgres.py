@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ import psutil
 
 from pipelines.platform.accounts import current_account
 from pipelines.platform.cluster import SOCKET_NAME, Cluster
-from pipelines.platform.processes import wait_gone
+from pipelines.platform.processes import die_with_parent, wait_gone
 
 USER = "openpersonalize"
 DATABASE = "openpersonalize"
@@ -137,6 +138,32 @@ class EmbeddedPostgres:
             if time.monotonic() > deadline:
                 raise PostgresError(f"PostgreSQL in {self.cluster.root} was not ready after {timeout:.0f} s")
             time.sleep(0.02)
+
+    @contextmanager
+    def serving(self, log: Path) -> Iterator[None]:
+        """The server while the caller works, for when no supervisor runs it; raises PostgresError."""
+        self.end_leftovers()
+        self.initialise()
+        with log.open("ab") as out:
+            process = subprocess.Popen(
+                self.command(),
+                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                # What ends the caller from the keyboard does not end it before the caller has cleared up.
+                start_new_session=True,
+                preexec_fn=die_with_parent(signal.SIGINT),
+                **self.popen_options(),
+            )
+        try:
+            self.wait_ready(process)
+            yield
+        finally:
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=30)
+            self.end_leftovers()
 
     def _pid_file_lines(self) -> Sequence[str]:
         try:

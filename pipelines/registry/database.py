@@ -75,22 +75,27 @@ def migrate(settings: Settings) -> Migrated:
 
     Harmless to repeat, also from two processes at once.
     """
+    with transaction(settings) as conn:
+        return migrate_to(conn, known_revisions()[0])
+
+
+def migrate_to(conn: Connection, wanted: str) -> Migrated:
+    """The same within the caller's transaction, to one of `known_revisions` that the schema has not passed."""
     from alembic import command
 
     config = _alembic()
-    with transaction(settings) as conn:
-        conn.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-        conn.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
-        _keep_others_out_of_our_schema(conn)
-        before, known = revision(conn), known_revisions()
-        if before is not None and before not in known:
-            raise SchemaTooNew(
-                f"the database has revision {before} of schema {SCHEMA}, this version of OpenPersonalize knows those up "
-                f"to {known[0]}: a newer version has upgraded it, so install that one again; nothing was changed"
-            )
-        config.attributes["connection"] = conn
-        command.upgrade(config, "head")
-    return Migrated(before, known[0])
+    conn.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+    conn.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+    _keep_others_out_of_our_schema(conn)
+    before, known = revision(conn), known_revisions()
+    if before is not None and before not in known:
+        raise SchemaTooNew(
+            f"the database has revision {before} of schema {SCHEMA}, this version of OpenPersonalize knows those up "
+            f"to {known[0]}: a newer version has upgraded it, so install that one again; nothing was changed"
+        )
+    config.attributes["connection"] = conn
+    command.upgrade(config, wanted)
+    return Migrated(before, wanted)
 
 
 def revision(conn: Connection) -> str | None:

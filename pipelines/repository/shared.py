@@ -59,6 +59,12 @@ class SharedTags:
         """Make `tag` there the worktree's commit; of a job that is repeated it moves."""
         self._git("push", "--quiet", _NAME, f"+HEAD:{self._namespace}/{tag}", cwd=worktree)
 
+    def give(self, git_dir: Path) -> None:
+        """Push every tag of another repository of this group, which comes from a backup."""
+        if not _NO_PATH.match(self._url):
+            _create(Path(self._url), self._env())
+        self._git("push", "--quiet", _NAME, f"+refs/tags/*:{self._namespace}/*", cwd=git_dir)
+
     def delete(self, tags: Sequence[str]) -> None:
         """Delete tags that were there at the last fetch."""
         for first in range(0, len(tags), _AT_ONCE):

@@ -9,7 +9,6 @@ from pathlib import Path
 import psycopg
 import pyarrow.parquet as pq
 import pytest
-from alembic import command
 from sqlalchemy import text
 
 from bento.histories import ALONE
@@ -51,10 +50,7 @@ def empty(postgres: EmbeddedPostgres, tmp_path: Path) -> Iterator[Settings]:
 
 def old_database(settings: Settings, revision: str) -> None:
     with database.transaction(settings) as conn:
-        conn.execute(text(f"CREATE SCHEMA {SCHEMA}"))
-        config = database._alembic()
-        config.attributes["connection"] = conn
-        command.upgrade(config, revision)
+        database.migrate_to(conn, revision)
         database.ensure_served_partitions(conn, NOW)
         conn.exec_driver_sql(ROWS)
 

@@ -1,0 +1,287 @@
+"""A backup and what a restore makes of it: registry, Git and versions of one moment, whole or refused."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import threading
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, insert, select, text
+from typer.testing import CliRunner
+
+from pipelines.platform.archive import BadArchive, verify, writing
+from pipelines.platform.backup import backup
+from pipelines.platform.checks import CannotStart, check_before_start
+from pipelines.platform.cli import app
+from pipelines.platform.postgres import EmbeddedPostgres
+from pipelines.platform.restore import CannotRestore, restore
+from pipelines.platform.state import restore_marker
+from pipelines.registry import store
+from pipelines.registry.database import engine
+from pipelines.registry.tables import SCHEMA, events, outbox, resources, served
+from pipelines.repository import GroupRepository, saving
+from pipelines.serving.artefact import Artefact
+from pipelines.settings import Settings
+from pipelines.versions import claim, reproduce
+from tests.conftest import execute, platform_settings
+from tests.support.registry import add_campaign
+from tests.support.versions import World, import_nothing, make_world, new_version, tiny_stages
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def target(postgres: EmbeddedPostgres, tmp_path: Path) -> Iterator[Settings]:
+    """Another home with another, empty database."""
+    database = f"restored_{uuid.uuid4().hex[:12]}"
+    execute(postgres, f"CREATE DATABASE {database}")
+    yield platform_settings(tmp_path / "elsewhere", postgres.url(database))
+    execute(postgres, f"DROP DATABASE {database} WITH (FORCE)")
+
+
+@pytest.fixture
+def bare(conn: Connection, settings: Settings) -> World:
+    """A group without data."""
+    made = make_world(conn, settings)
+    made.repository.ensure()
+    return made
+
+
+@pytest.fixture
+def world(conn: Connection, settings: Settings, tmp_path: Path) -> World:
+    """A group with a snapshot."""
+    made = make_world(conn, settings)
+    import_nothing(conn, made, tmp_path / "work")
+    return made
+
+
+def fill(conn: Connection, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> store.Resource:
+    """A version that a campaign wants, events, a list that was answered, a job that runs, a report, a secret."""
+    tiny_stages(monkeypatch, tmp_path)
+    version = new_version(conn, world.solution, "00000001")
+    for step in (claim, reproduce):
+        step(world.settings, version.id)
+    home = world.settings.home
+    for name, content in {"imports/job/report.html": "<p>ö", "secrets/access_keys": "a:b\n"}.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(content)
+    (home / "imports/job/work").mkdir()
+    (home / "imports/job/work/report.html").write_text("of a run")
+    with conn.begin():
+        add_campaign(conn, version)
+        store.wish(conn, version, "solution_version")
+        conn.execute(text(f"UPDATE {SCHEMA}.outbox SET started_at = now(), attempts = 3"))
+        event = {"group_id": world.group.id, "user_key": "u", "session_id": "s", "event_type": "watch"}
+        odd = 'tab\t, "quote", \\, newline\n, ö'
+        conn.execute(insert(events), [{**event, "event_id": odd, "item_id": odd, "sent_at": 1.5}])
+        conn.execute(text(f"SELECT setval('{SCHEMA}.events_id_seq', 41)"))
+        answer = {"campaign_id": "c", "solution_version_id": "v", "items": ["i1"]}
+        conn.execute(insert(served), [{**answer, "served_at": NOW, "recommendation_id": "r"}])
+    return version
+
+
+def rows(database: Engine) -> dict[str, Any]:
+    with database.connect() as conn:
+        return {table.name: conn.execute(select(table)).all() for table in (resources, events, served)}
+
+
+def test_what_is_restored_is_what_was_there(
+    conn: Connection, world: World, target: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = fill(conn, world, tmp_path, monkeypatch)
+    saved = backup(world.settings, tmp_path / "b.tar", NOW)
+    assert saved.warnings == [] and saved.groups == 1 and saved.objects > 2
+    assert (tmp_path / "b.tar").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.glob("*b.tar*")] == ["b.tar"]
+
+    found = restore(target, tmp_path / "b.tar")
+    assert found.rows["events"] == 1 and found.groups == 1 and found.objects == saved.objects
+    assert rows(engine(target)) == rows(engine(world.settings))
+    before, after = (GroupRepository(one, world.group.id) for one in (world.settings, target))
+    assert saving.refs(after) == saving.refs(before) != ""
+    assert [p.name for p in saving.objects(after)] == [p.name for p in saving.objects(before)]
+    assert (target.imports_dir / "job" / "report.html").read_text() == "<p>ö"
+    assert not (target.imports_dir / "job" / "work").exists()
+    assert (target.secrets_dir / "access_keys").stat().st_mode & 0o777 == 0o600
+    assert not restore_marker(target).exists()
+    after.materialise(f"sv/{world.solution.id}/{version.id}", "data/artefact", tmp_path / "artefact")
+    Artefact.open(tmp_path / "artefact")
+    # Numbers go on where they were, and what ran begins anew.
+    with engine(target).begin() as there:
+        assert there.execute(text(f"SELECT nextval('{SCHEMA}.events_id_seq')")).scalar_one() == 42
+        assert there.execute(select(outbox.c.started_at, outbox.c.attempts)).all() == [(None, 0)]
+    # A second time it would overwrite.
+    with pytest.raises(CannotRestore, match="is not empty"):
+        restore(target, tmp_path / "b.tar")
+
+
+def test_one_moment_whatever_happens_meanwhile(
+    conn: Connection, world: World, target: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tags are deleted and a row comes after the moment: the backup has the ones and not the other; a purge waits."""
+    repository, was = world.repository, saving.refs(world.repository)
+    [tag] = repository.tags("data")
+    purged = threading.Event()
+    real = saving.pack
+
+    def meanwhile(*given: Any) -> None:
+        with conn.begin():
+            conn.execute(insert(events), [{"group_id": "late", "user_key": "u", "session_id": "s", "event_type": "w", "event_id": "late", "sent_at": 1.0}])  # fmt: skip
+        repository.forget(f"data/{tag.split('/')[1]}", "data")
+        threading.Thread(target=lambda: (repository.purge(), purged.set()), daemon=True).start()
+        assert not purged.wait(0.5) and not repository.collect()
+        real(*given)
+
+    monkeypatch.setattr(saving, "pack", meanwhile)
+    backup(world.settings, tmp_path / "b.tar", NOW)
+    assert purged.wait(60)
+    restore(target, tmp_path / "b.tar")
+    after = GroupRepository(target, world.group.id)
+    assert saving.refs(after) == was != saving.refs(repository)
+    assert saving.missing(after, was) == []
+    assert saving.objects(repository) == []
+    assert "late" not in str(rows(engine(target)))
+
+
+def test_a_group_that_comes_meanwhile_is_in_the_backup_as_a_whole(
+    conn: Connection, bare: World, target: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, came = saving.kept, []
+
+    def kept(repository: GroupRepository) -> Any:
+        if not came:
+            came.append(make_second(conn, bare.settings, tmp_path))
+        return real(repository)
+
+    monkeypatch.setattr(saving, "kept", kept)
+    assert backup(bare.settings, tmp_path / "b.tar", NOW).groups == 2
+    restore(target, tmp_path / "b.tar")
+    assert saving.refs(GroupRepository(target, came[0])) != ""
+
+
+def make_second(conn: Connection, settings: Settings, tmp_path: Path) -> str:
+    from tests.support.registry import add_group
+
+    with conn.begin():
+        group = add_group(conn, "second")
+    GroupRepository(settings, group.id).ensure()
+    return group.id
+
+
+def test_damaged_cut_and_foreign_files_are_refused_before_anything_is_written(
+    bare: World, target: Settings, tmp_path: Path
+) -> None:
+    path = tmp_path / "b.tar"
+    backup(bare.settings, path, NOW)
+    whole = path.read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    empty_tar = io.BytesIO()
+    tarfile.open(fileobj=empty_tar, mode="w").close()
+    for content in (bytes(flipped), whole[: len(whole) // 2], b"no tar", b"", empty_tar.getvalue()):
+        path.write_bytes(content)
+        with pytest.raises(BadArchive):
+            restore(target, path)
+    assert {one.name for one in target.home.iterdir()} <= {"run", "logs"}
+
+
+def test_a_backup_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "b.tar"
+    with writing(path, 0.0) as archive:
+        archive.add("manifest.json", [b"{}"])
+    old = path.read_bytes()
+    with pytest.raises(RuntimeError), writing(path, 0.0) as archive:
+        archive.add("manifest.json", [b"new"])
+        raise RuntimeError
+    assert path.read_bytes() == old and [one.name for one in tmp_path.iterdir()] == ["b.tar"]
+    assert list(verify(path, lambda _: None)) == ["manifest.json"]
+
+
+def changed(path: Path, **facts: Any) -> Path:
+    """The archive with other facts in its manifest."""
+    with tarfile.open(path) as archive:
+        held = {info.name: archive.extractfile(info).read() for info in archive}  # type: ignore[union-attr]
+    manifest = json.loads(held.pop("manifest.json"))
+    held.pop("SHA256SUMS")
+    with writing(path, 0.0) as out:
+        out.add("manifest.json", [json.dumps(manifest | facts).encode()])
+        for name, content in held.items():
+            out.add(name, [content])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"revision": "9999"}, "newer version"),
+        ({"region": "mars-1"}, "OPENPERSONALIZE_REGION=mars-1"),
+        ({"account_id": "999999999999"}, "OPENPERSONALIZE_ACCOUNT_ID=999999999999"),
+        ({"remote": "s3://shop/dvc"}, "OPENPERSONALIZE_DVC_REMOTE=s3://shop/dvc"),
+    ],
+)
+def test_what_this_platform_cannot_go_on_from_is_refused(
+    settings: Settings, target: Settings, tmp_path: Path, facts: dict[str, Any], words: str
+) -> None:
+    backup(settings, tmp_path / "b.tar", NOW)
+    with pytest.raises(CannotRestore, match=words):
+        restore(target, changed(tmp_path / "b.tar", **facts))
+
+
+def test_a_database_in_use_is_not_touched(conn: Connection, bare: World, target: Settings, tmp_path: Path) -> None:
+    backup(bare.settings, tmp_path / "b.tar", NOW)
+    used = platform_settings(tmp_path / "third", bare.settings.database_url)
+    with pytest.raises(CannotRestore, match="holds resources already"):
+        restore(used, tmp_path / "b.tar")
+    assert not restore_marker(used).exists()
+
+
+def test_a_restore_that_was_cut_short_keeps_the_platform_from_starting_and_begins_anew(
+    bare: World, target: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup(bare.settings, tmp_path / "b.tar", NOW)
+    with monkeypatch.context() as broken:
+        broken.setattr("pipelines.platform.restore._database", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            restore(target, tmp_path / "b.tar")
+    with pytest.raises(CannotStart, match="cut short"):
+        check_before_start(target)
+    restore(target, tmp_path / "b.tar")
+    assert saving.refs(GroupRepository(target, bare.group.id)) != ""
+
+
+def test_a_damaged_object_is_told_and_does_not_stop_the_backup(world: World, tmp_path: Path) -> None:
+    [first, *_] = saving.objects(world.repository)
+    first.chmod(0o644)
+    first.write_bytes(b"other bytes")
+    first.chmod(0o444)
+    [warning] = backup(world.settings, tmp_path / "b.tar", NOW).warnings
+    assert str(first) in warning
+
+
+def test_of_a_bucket_it_is_seen_that_all_is_there(
+    conn: Connection, settings: Settings, s3: Any, tmp_path: Path
+) -> None:
+    in_bucket = Settings.from_env({**settings.to_env(), "OPENPERSONALIZE_DVC_REMOTE": "s3://shop/dvc"})
+    world = make_world(conn, in_bucket)
+    import_nothing(conn, world, tmp_path / "work")
+    saved = backup(in_bucket, tmp_path / "b.tar", NOW)
+    assert (saved.objects, saved.warnings) == (0, [])
+    for entry in s3.list_objects_v2(Bucket="shop")["Contents"]:
+        s3.delete_object(Bucket="shop", Key=entry["Key"])
+    [warning] = backup(in_bucket, tmp_path / "b.tar", NOW).warnings
+    assert "1 of the directories" in warning and "s3://shop/dvc" in warning
+
+
+def test_commands_say_what_is_wrong_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENPERSONALIZE_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("OPENPERSONALIZE_DATABASE_URL", raising=False)
+    for arguments in (["backup", str(tmp_path / "b.tar")], ["restore", str(tmp_path / "no.tar")]):
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 1 and len(result.output.strip().splitlines()) == 1, result.output

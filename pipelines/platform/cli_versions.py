@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -78,3 +78,55 @@ def checkout(
     with _said():
         tag = run(running(), version, directory)
         sys.stdout.write(f"{directory}: a Git and DVC clone at {tag}; `dvc repro` there makes what you change\n")
+
+
+@app.command()
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A", help=VERSION)],
+    b: Annotated[str, typer.Argument(metavar="B", help="The other, held against A.")],
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show what differs between two versions: metrics, parameters, code, and the data: rows, users, items, drift."""
+    from pipelines.platform.diff_command import as_json, collect
+    from pipelines.platform.diff_views import show
+
+    with _said():
+        found = collect(running(), a, b)
+        if json:
+            sys.stdout.write(as_json(found) + "\n")
+        else:
+            show(console, found)
+
+
+@app.command()
+def gc(
+    solution: Annotated[str | None, typer.Argument(help="A solution's ARN, name or id.")] = None,
+    keep_last: Annotated[int, typer.Option("--keep-last", min=1, help="So many of the newest versions.")] = 5,
+    every: Annotated[bool, typer.Option("--all", help="Of every solution.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Drop older versions, never one that a campaign serves, that an update can go back to, or that others stand on."""
+    from datetime import UTC, datetime
+
+    from pipelines.platform.gc_command import lines, run, solutions
+
+    with _said():
+        if (solution is None) != every:
+            fail("name a solution, or give --all")
+        settings = running()
+        found = solutions(settings, solution)
+        with console.status("waiting for the jobs that run, then cleaning") if console.is_terminal else nullcontext():
+            freed = run(settings, found, keep_last, datetime.now(UTC), dry=dry_run)
+        sys.stdout.write("\n".join(lines(freed, dry=dry_run)) + "\n")
+
+
+@app.command()
+def trace(
+    recommendation_id: Annotated[str, typer.Argument(metavar="RECOMMENDATION_ID", help="Of an answer.")],
+) -> None:
+    """Show what gave an answer: campaign, version, commit, data snapshots, imports and their validation reports."""
+    from pipelines.platform.trace_command import collect, lines
+
+    with _said():
+        settings = running()
+        sys.stdout.write("\n".join(lines(settings, collect(settings, recommendation_id))) + "\n")

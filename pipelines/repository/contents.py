@@ -71,6 +71,11 @@ class Contents:
             return []
         return self._git("for-each-ref", "--format=%(refname:lstrip=2)", f"refs/tags/{under}").splitlines()
 
+    def commit(self, tag: str) -> str:
+        """Hash of the commit that a tag names; raises CommandFailed when it is unknown."""
+        self.refresh(again=False)
+        return self._git("rev-parse", f"refs/tags/{tag}^{{commit}}")
+
     def added(self, tag: str) -> list[str]:
         """What was added to DVC at `tag` path by path, not made by a stage; raises CommandFailed when it is unknown."""
         self.refresh(again=False)

@@ -1,0 +1,72 @@
+"""Two snapshots of a dataset side by side: what each holds, and how far the second has moved from the first.
+
+Measured as an import is, and held against each other as an import is held against the one before it (drift.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.datasets import drift, profile_columns, profile_events, profile_records
+from pipelines.datasets.profile import Summary, Surroundings
+from pipelines.datasets.profile_queries import Part, Row
+from pipelines.datasets.reading import open_database
+from pipelines.datasets.snapshot import Snapshot
+
+DRIFT = "drift:"
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What came of it."""
+
+    before: Row
+    after: Row
+    """Numbers of profile.Profile.row: rows, users, items, first_timestamp, ..."""
+    drift: Mapping[str, float]
+    """Of what can be compared; by the rules' names less `drift:`, such as new_items or EVENT_TYPE."""
+    examples: Mapping[str, list[str]]
+    """By the number that they explain; values, never an id."""
+
+
+def compare(before: Snapshot, after: Snapshot, names: tuple[str, str], work: Path) -> Moved:
+    """Both must have rows; `names` are what examples call them. `work` is a folder for what DuckDB spills."""
+    first = _summary(before, names[0], work / "before", None)
+    second = _summary(after, names[1], work / "after", before)
+    found = drift.against(first, second.row, second.shapes)
+    row = {**{name: value for name, value in second.row.items() if name.startswith(DRIFT)}, **found.row}
+    return Moved(
+        first.row,
+        second.row,
+        {name.removeprefix(DRIFT): value for name, value in row.items() if value is not None},
+        {name.removeprefix(DRIFT): lines for name, lines in found.examples.items() if lines},
+    )
+
+
+def _summary(snapshot: Snapshot, name: str, work: Path, previous: Snapshot | None) -> Summary:
+    connection = open_database(work)
+    try:
+        part = Part(connection, snapshot.schema, _one_file(snapshot, work), snapshot.rows, snapshot)
+        columns, around = profile_columns.measure(part), Surroundings(previous=previous)
+        if snapshot.schema.is_event_log:
+            numbers = profile_events.measure(part, around)
+        else:
+            numbers = profile_records.measure(part, around, 0)
+    finally:
+        connection.close()
+    row = {"rows": part.rows, "full": 1} | columns.numbers.row | numbers.row
+    return Summary(name, row, [*numbers.shapes, *columns.numbers.shapes])
+
+
+def _one_file(snapshot: Snapshot, work: Path) -> Path:
+    """The rows as one part has them: what repeats in later parts is there once."""
+    import pyarrow.parquet as pq
+
+    [*parts] = snapshot.manifest.parts
+    if len(parts) == 1:
+        return snapshot.directory / parts[0].path
+    merged = work / "merged.parquet"
+    pq.write_table(snapshot.table(), merged)
+    return merged

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -130,3 +130,40 @@ def trace(
     with _said():
         settings = running()
         sys.stdout.write("\n".join(lines(settings, collect(settings, recommendation_id))) + "\n")
+
+
+PLACE = "A folder, or s3://bucket/prefix."
+
+
+@app.command()
+def push(
+    group: Annotated[str, typer.Argument(help="A dataset group's ARN, name or id.")],
+    place: Annotated[str, typer.Argument(help=PLACE)],
+) -> None:
+    """Copy all versions and snapshots of a dataset group to another place, with a Git bundle of their commits."""
+    from pipelines.platform.moving_command import lines, move_out
+
+    with _said(), _counting() as on_object:
+        sys.stdout.write("\n".join(lines(move_out(running(), group, place, on_object), "pushed")) + "\n")
+
+
+@app.command()
+def pull(
+    group: Annotated[str, typer.Argument(help="A dataset group's ARN, name or id.")],
+    place: Annotated[str, typer.Argument(help=f"{PLACE} It was pushed there.")],
+) -> None:
+    """Bring back what a dataset group's repository or remote lacks of what was pushed, and check all of it."""
+    from pipelines.platform.moving_command import lines, move_in
+
+    with _said(), _counting() as on_object:
+        sys.stdout.write("\n".join(lines(move_in(running(), group, place, on_object), "pulled")) + "\n")
+
+
+@contextmanager
+def _counting() -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal, nothing elsewhere."""
+    from rich.progress import Progress
+
+    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
+        task = progress.add_task("objects", total=None)
+        yield lambda done, of: progress.update(task, completed=done, total=of)

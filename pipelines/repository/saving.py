@@ -7,16 +7,14 @@ named when they were listed, whole or refused. Objects of DVC never change; whil
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from pipelines.repository import remote
+from pipelines.repository import places
 from pipelines.repository.errors import CommandFailed, RepositoryError
 from pipelines.repository.group import GroupRepository
 from pipelines.repository.layout import GIT_CONFIG
@@ -108,13 +106,10 @@ def digest(path: Path) -> str:
 
 def missing(repository: GroupRepository, listed: str) -> list[str]:
     """Digests of directories that tags name and the remote does not have; one is pushed after all that is in it."""
-    there = {path.parent.name + path.name for path in objects(repository)}
-    if "://" in repository.layout.remote_url:
-        there = set(_in_bucket(repository.layout.remote_url))
-    return sorted(_named(repository, listed) - there)
+    return sorted(named(repository, listed) - places.place(repository.layout.remote_url).objects())
 
 
-def _named(repository: GroupRepository, listed: str) -> set[str]:
+def named(repository: GroupRepository, listed: str) -> set[str]:
     """Digests of the directories that a stage made or that were added, at any tag."""
     import yaml
 
@@ -136,25 +131,9 @@ def _named(repository: GroupRepository, listed: str) -> set[str]:
     return found
 
 
-def _in_bucket(remote_url: str) -> Iterable[str]:
-    import boto3
-
-    parts = urlsplit(remote_url)
-    prefix = f"{parts.path.strip('/')}/{OBJECTS}/"
-    pages = boto3.client("s3", endpoint_url=remote.endpoint(remote_url)).get_paginator("list_objects_v2")
-    for page in pages.paginate(Bucket=parts.netloc, Prefix=prefix):
-        for entry in page.get("Contents", []):
-            yield entry["Key"].removeprefix(prefix).replace("/", "")
-
-
 def place(repository: GroupRepository, name: str) -> Path:
     """Where the object `xx/yyy` of a backup belongs; raises RepositoryError unless that is an object's name."""
     first, _, rest = name.partition("/")
     if not (re.fullmatch(r"[0-9a-f]{2}", first) and _OBJECT.fullmatch(rest)):
         raise RepositoryError(f"{name!r} is no object of a DVC remote")
     return Path(repository.layout.remote_url) / OBJECTS / first / rest
-
-
-def forget_folder(repository: GroupRepository) -> None:
-    """Remove what a restore that was cut short has made of a group."""
-    shutil.rmtree(repository.layout.root, ignore_errors=True)

@@ -100,8 +100,10 @@ async def with_streamed(histories: Histories, asked: Asked, campaign: Campaign, 
         return asked
     columns = artefact.user_columns
     users = campaign.users if columns else None
+    # What an update wrote says itself what it knows: the registry may be a step ahead of what is loaded, or behind.
+    cutoffs = {"events": version.event_cutoff, "users": version.record_cutoff, **artefact.cutoffs}
     known = await histories.newest(
-        Wanted(campaign.group_id, asked.user_key, version.event_cutoff, users, version.record_cutoff)
+        Wanted(campaign.group_id, asked.user_key, cutoffs["events"], users, cutoffs["users"])
     )
     record = known.record
     if record is None:

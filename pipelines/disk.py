@@ -1,4 +1,4 @@
-"""Refuse a job that would not fit on the disk before it begins.
+"""Refuse a job that would not fit on the disk before it begins, and let what it writes appear whole.
 
 A disk that runs full in the middle of a job takes PostgreSQL and every other job down with it.
 """
@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 # Never given to a job: what the database, the logs and the running processes need to go on.
@@ -44,3 +47,15 @@ def _size(count: int) -> str:
             break
         size /= 1000
     return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """A path beside `target`, not yet made, that takes its place when the block succeeds."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
+        new = Path(scratch) / target.name
+        yield new
+        if target.exists():
+            shutil.rmtree(target)
+        new.rename(target)

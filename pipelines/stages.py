@@ -9,13 +9,10 @@ What a person can act on (too little data, a hyperparameter out of range) ends a
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 import os
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,13 +20,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.disk import replacing
+from pipelines.evaluation.reports import write_csv, write_json
 from pipelines.recipes.catalogue import Recipe, recipe_by_name
-from pipelines.recipes.contract import CannotTrain, FitSettings, RecipeCode
+from pipelines.recipes.contract import CannotTrain, FitSettings, Model, RecipeCode
 from pipelines.recipes.contract import load as load_recipe
 from pipelines.recipes.hyperparameters import HyperparameterError
 
 if TYPE_CHECKING:
-    from pipelines.datasets.schema import DatasetType
+    from pipelines.recipes.training_data import TrainingData
 
 log = logging.getLogger(__name__)
 
@@ -41,14 +40,13 @@ PREPARED = Path("data/prepared")
 REPORTS = Path("data/reports")
 HPO = REPORTS / "hpo.json"
 METRICS = REPORTS / "metrics.json"
+UPDATE = REPORTS / "update.json"
 LOSS = REPORTS / "loss.csv"
 COMPARISON = REPORTS / "comparison.csv"
 TEMPORAL = REPORTS / "temporal.csv"
 RELIABILITY = REPORTS / "reliability.csv"
 MODEL = Path("data/model")
 ARTEFACT = Path("data/artefact")
-
-DATASET_TYPES: tuple[DatasetType, ...] = ("INTERACTIONS", "ITEMS", "USERS")
 
 
 class StageFailed(ValueError):
@@ -57,8 +55,7 @@ class StageFailed(ValueError):
 
 def import_example(params: Mapping[str, Any]) -> None:
     """Root only: fetch the example data set and make the snapshots that an import would."""
-    from pipelines.datasets import example, movielens, streamed
-    from pipelines.datasets.schema import read_schema
+    from pipelines.datasets import example, movielens
     from pipelines.settings import Settings
 
     wanted = params["dataset"]
@@ -67,38 +64,28 @@ def import_example(params: Mapping[str, Any]) -> None:
     given = os.environ.get("DATA")
     found = movielens.fetch(Settings.from_env().home / "data" / "movielens-100k", Path(given) if given else None)
     log.info("MovieLens-100K from %s", found.source)
-    profiles = {}
-    for kind in DATASET_TYPES:
-        with replacing(INPUTS / kind.lower()) as directory:
-            csv_file = found.directory / movielens.FILES[kind]
-            profiles[kind] = example.build_snapshot(csv_file, movielens.SCHEMAS[kind], kind, directory)
-        log.info("%s: %d rows", kind.lower(), profiles[kind].row["rows"])
-    with replacing(IMPORTED) as directory:
-        directory.mkdir()
-        for kind, profile in profiles.items():
-            profile.save(directory / f"{kind.lower()}.json")
-    with replacing(INPUTS / "streamed") as directory:
-        for kind in DATASET_TYPES:
-            streamed.write_empty(read_schema(movielens.SCHEMAS[kind], kind), directory / f"{kind.lower()}.parquet")
+    example.make_inputs(found.directory, INPUTS, IMPORTED)
 
 
 def validate_example(_params: Mapping[str, Any]) -> None:
     """Root only: judge the import's profiles by the Great Expectations suites; a report a dataset."""
-    from pipelines.datasets import example, movielens
-    from pipelines.datasets.profile import Profile
+    from pipelines.datasets import example
 
-    with replacing(VALIDATED) as directory:
-        directory.mkdir()
-        for kind in DATASET_TYPES:
-            profile = Profile.load(IMPORTED / f"{kind.lower()}.json")
-            example.validate_snapshot(profile, movielens.SCHEMAS[kind], directory / f"{kind.lower()}.html")
-            log.info("%s: all critical rules hold", kind.lower())
+    example.validate(IMPORTED, VALIDATED)
 
 
 def prepare(params: Mapping[str, Any]) -> None:
     """Imported and streamed data -> sequences, with what is known of items, users and situations."""
-    from pipelines.recipes import preparing
     from pipelines.recipes.training_data import write_prepared
+
+    data = _prepared(params)
+    with replacing(PREPARED) as directory:
+        write_prepared(data, directory)
+
+
+def _prepared(params: Mapping[str, Any]) -> TrainingData:
+    from pipelines.recipes import preparing
+    from pipelines.recipes.inputs import read_inputs
 
     solution, recipe = params["solution"], _known_recipe(params)
     wanted = preparing.Wanted(
@@ -107,7 +94,7 @@ def prepare(params: Mapping[str, Any]) -> None:
         recipe.context,
         solution["columns"],
     )
-    inputs = preparing.read_inputs(INPUTS)
+    inputs = read_inputs(INPUTS)
     log.info(
         "%d different interactions, %d items, %d users described",
         *map(len, (inputs.interactions, inputs.items, inputs.users)),
@@ -116,9 +103,8 @@ def prepare(params: Mapping[str, Any]) -> None:
         data = preparing.prepare(inputs, wanted)
     except preparing.NotEnoughData as error:
         raise StageFailed(str(error)) from error
-    with replacing(PREPARED) as directory:
-        write_prepared(data, directory)
     log.info("%d interactions of %d users with %d items", len(data.sequences.items), len(data.user_ids), data.items)
+    return data
 
 
 def tune(params: Mapping[str, Any]) -> None:
@@ -134,7 +120,7 @@ def tune(params: Mapping[str, Any]) -> None:
         with _reasons():
             found = tuning.tune(recipe, _settings(recipe, params), search, read_prepared(PREPARED)).to_json()
         log.info("%d trials took %.1f CPU s; best: %s", search.trials, time.process_time() - started, found["best"])
-    _write(HPO, json.dumps(found, indent=1) + "\n")
+    write_json(HPO, found)
 
 
 def evaluate(params: Mapping[str, Any]) -> None:
@@ -157,11 +143,11 @@ def evaluate(params: Mapping[str, Any]) -> None:
         log.info("NDCG@25 of %(model)s: %(ndcg_at_25).4f", row)
     for warned in warnings:
         log.warning("WARNING: %s", warned["text"])
-    _write(METRICS, json.dumps({**report, "warnings": warnings}, indent=1, allow_nan=False) + "\n")
-    _write_csv(LOSS, plots.LOSS, found.curve)
-    _write_csv(COMPARISON, plots.COMPARISON, plots.comparison(recipe.name, report))
-    _write_csv(TEMPORAL, plots.COMPARISON, plots.comparison(recipe.name, temporal))
-    _write_csv(RELIABILITY, plots.RELIABILITY, plots.reliability(report["calibration"]))
+    write_json(METRICS, {**report, "warnings": warnings})
+    write_csv(LOSS, plots.LOSS, found.curve)
+    write_csv(COMPARISON, plots.COMPARISON, plots.comparison(recipe.name, report))
+    write_csv(TEMPORAL, plots.COMPARISON, plots.comparison(recipe.name, temporal))
+    write_csv(RELIABILITY, plots.RELIABILITY, plots.reliability(report["calibration"]))
 
 
 def train(params: Mapping[str, Any]) -> None:
@@ -181,13 +167,43 @@ def train(params: Mapping[str, Any]) -> None:
 def package(params: Mapping[str, Any]) -> None:
     """The artefact that the runtime serves, opened once as the runtime will."""
     from pipelines.recipes.training_data import read_prepared
-    from pipelines.serving.artefact import Artefact
 
     _, code = _recipe(params)
+    _export(params, code, code.load(MODEL), read_prepared(PREPARED))
+
+
+def update(params: Mapping[str, Any]) -> None:
+    """Newer data beside what a version was fitted on -> its artefact with new items and newer counts; nothing is fitted.
+
+    In the place of `prepare` to `package`; which weights and what they were fitted on: `data/model`, `data/prepared`.
+    """
+    from pipelines.recipes.training_data import read_prepared
+    from pipelines.recipes.updating import carried_on
+
+    _, code = _recipe(params)
+    old = read_prepared(PREPARED)
+    data = carried_on(old, _prepared(params))
+    _export(params, code, code.update(code.load(MODEL), old, data), data, params["update"])
+    known = set(old.item_ids)
+    found = {
+        "interactions": len(data.sequences.items),
+        "new_interactions": len(data.sequences.items) - len(old.sequences.items),
+        "items": data.items,
+        "new_items": sum(item not in known for item in data.item_ids),
+    }
+    log.info("%(new_interactions)d new interactions, %(new_items)d new items", found)
+    write_json(UPDATE, found)
+
+
+def _export(
+    params: Mapping[str, Any], code: RecipeCode, model: Model, data: TrainingData, more: Mapping[str, Any] | None = None
+) -> None:
+    from pipelines.serving.artefact import Artefact
+
     report = json.loads(METRICS.read_text())
     described = {key: value for key, value in report.items() if key != "recipe"}
     with replacing(ARTEFACT) as directory:
-        code.export(code.load(MODEL), read_prepared(PREPARED), directory, {**described, "code": params["code"]})
+        code.export(model, data, directory, {**described, "code": params["code"], **(more or {})})
         Artefact.open(directory)
     log.info("artefact of %.1f MB", sum(file.stat().st_size for file in ARTEFACT.iterdir()) / 1e6)
 
@@ -200,19 +216,8 @@ STAGES: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
     "evaluate": evaluate,
     "train": train,
     "package": package,
+    "update": update,
 }
-
-
-@contextmanager
-def replacing(target: Path) -> Iterator[Path]:
-    """A path beside `target`, not yet made, that takes its place when the block succeeds."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
-        new = Path(scratch) / target.name
-        yield new
-        if target.exists():
-            shutil.rmtree(target)
-        new.rename(target)
 
 
 @contextmanager
@@ -250,23 +255,6 @@ def _settings(recipe: Recipe, params: Mapping[str, Any]) -> FitSettings:
     except HyperparameterError as error:
         raise StageFailed(str(error)) from error
     return FitSettings(algorithm, featurization, int(training["seed"]), int(training["threads"]))
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}")
-    new.write_text(text, encoding="utf-8")
-    new.replace(path)
-
-
-def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}")
-    with new.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    new.replace(path)
 
 
 def main(arguments: Sequence[str]) -> int:

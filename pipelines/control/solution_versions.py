@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,8 @@ from pipelines.control.creation import check_limit, create, members
 from pipelines.control.recipes import require_recipe
 from pipelines.registry import store
 from pipelines.registry.store import Resource
-from pipelines.versions.lookup import dropped
+from pipelines.versions.lookup import BASE, dropped
+from pipelines.versions.updatable import UPDATE_RECIPES, NotUpdatable, newest_full
 
 DAG_ID = "solution_version"
 MAX_UNFINISHED = 20
@@ -36,14 +37,21 @@ def create_solution_version(context: Context, given: Given) -> Given:
     return {"solutionVersionArn": version.arn}
 
 
-def create_automatic(context: Context, solution: Resource, *, scheduled_for: datetime, mode: str = "FULL") -> Resource:
+def create_automatic(
+    context: Context,
+    solution: Resource,
+    *,
+    scheduled_for: datetime,
+    mode: str = "FULL",
+    tags: Sequence[Mapping[str, str]] = (),
+) -> Resource:
     """A version that a schedule makes, and the wish for its DAG run; holds the solution until the transaction ends.
 
     `scheduled_for` is the moment it was due: the schedule's clock counts from it, so that what queues or comes late
     shifts no later one. Raises what CreateSolutionVersion raises, less LimitExceeded: a Monday on which all solutions
     are due takes none of the versions that clients may ask for.
     """
-    given = {"solutionArn": solution.arn, "trainingMode": mode}
+    given = {"solutionArn": solution.arn, "trainingMode": mode, "tags": list(tags)}
     version = _create(context, given, "AUTOMATIC", {SCHEDULED_FOR: scheduled_for.isoformat()})
     store.wish(context.conn, version, DAG_ID)
     return version
@@ -54,7 +62,10 @@ def _create(
 ) -> Resource:
     solution = lookup.lock_active(context, "Solution", given["solutionArn"])
     group = lookup.group_of(context, solution)
-    check_trainable(context, solution, given.get("trainingMode", "FULL"))
+    # AUTOTRAIN is trained like FULL.
+    mode = "UPDATE" if given.get("trainingMode") == "UPDATE" else "FULL"
+    check_trainable(context, solution)
+    base = {BASE: _base(context, solution).id} if mode == "UPDATE" else {}
     _refuse_taken_name(context, solution, given.get("name"))
     hexadecimal = secrets.token_hex(4)
     described = ("performHPO", "performAutoML", "performIncrementalUpdate", "recipeArn", "eventType", "solutionConfig")
@@ -71,10 +82,10 @@ def _create(
             **members(solution.doc, *described),
             "solutionArn": solution.arn,
             "datasetGroupArn": group.arn,
-            "trainingMode": "FULL",
+            "trainingMode": mode,
             "trainingType": training_type,
         },
-        internal=internal,
+        internal={**(internal or {}), **base},
     )
     if training_type == MANUAL:
         check_limit(context, "SolutionVersion", MAX_UNFINISHED, doc={"trainingType": MANUAL})
@@ -84,10 +95,19 @@ def _create(
 create_in_run = in_run("CreateSolutionVersion", _create, DAG_ID)
 
 
-def check_trainable(context: Context, solution: Resource, mode: str) -> None:
-    """Raise InvalidInput or ResourceNotFound unless a version can be trained now; AUTOTRAIN is trained like FULL."""
-    if mode == "UPDATE":
-        raise InvalidInput("not available yet: trainingMode UPDATE; use FULL.")
+def _base(context: Context, solution: Resource) -> Resource:
+    """The version that one of trainingMode UPDATE takes its weights from; raises InvalidInput."""
+    recipe = solution.doc["recipeArn"].rpartition("/")[2]
+    if recipe not in UPDATE_RECIPES:
+        raise InvalidInput(f"trainingMode: UPDATE is for {' and '.join(UPDATE_RECIPES)}, not for {recipe}; use FULL.")
+    try:
+        return newest_full(context.conn, solution)
+    except NotUpdatable as error:
+        raise InvalidInput(f"trainingMode: {error}") from error
+
+
+def check_trainable(context: Context, solution: Resource) -> None:
+    """Raise InvalidInput or ResourceNotFound unless a version can be trained now."""
     recipe = require_recipe(solution.doc["recipeArn"])
     if not recipe.trainable:
         raise InvalidInput(f"not available yet: training {recipe.name}, the recipe of {solution.arn}.")

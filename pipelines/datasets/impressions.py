@@ -45,7 +45,7 @@ _SHOWN = text(
     """
     SELECT shown.item AS item_id, count(*) AS shown
     FROM openpersonalize.events e, unnest(e.implicit_impression) AS shown (item)
-    WHERE e.group_id = :group_id AND e.id <= :cutoff AND e.impression IS NULL AND e.item_id IS NOT NULL
+    WHERE e.group_id = :group_id AND e.id > :after AND e.id <= :cutoff AND e.impression IS NULL AND e.item_id IS NOT NULL
       AND shown.item <> e.item_id
     GROUP BY shown.item ORDER BY shown.item
     """
@@ -67,12 +67,14 @@ def resolve(conn: Connection, now: datetime | None = None) -> int:
             return total
 
 
-def freeze(conn: Connection, group_id: str, cutoff: int, path: Path) -> None:
-    """Write how often each item was in the list of an event up to `cutoff` whose user took another item."""
+def freeze(conn: Connection, group_id: str, cutoff: int, path: Path, after: int = 0) -> None:
+    """Write how often each item was in the list of an event whose user took another item.
+
+    Of events numbered above `after`, up to `cutoff`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    rows = conn.execute(_SHOWN, {"group_id": group_id, "cutoff": cutoff}).all()
+    rows = conn.execute(_SHOWN, {"group_id": group_id, "cutoff": cutoff, "after": after}).all()
     columns = {"ITEM_ID": pa.array([row[0] for row in rows], pa.string()), "SHOWN": [row[1] for row in rows]}
     pq.write_table(pa.table(columns, pa.schema({"ITEM_ID": pa.string(), "SHOWN": pa.int64()})), path)
 

@@ -58,11 +58,12 @@ _EVENTS = """
     WITH linked AS (
         SELECT DISTINCT ON (session_id) session_id, user_id FROM {table}
         WHERE {owner} AND id <= {cutoff} AND user_id IS NOT NULL AND session_id IN
-              (SELECT session_id FROM {table} WHERE {owner} AND id <= {cutoff} AND user_id IS NULL)
+              (SELECT session_id FROM {table}
+               WHERE {owner} AND id > {after} AND id <= {cutoff} AND user_id IS NULL)
         ORDER BY session_id, id DESC
     )
     SELECT {columns} FROM {table} e LEFT JOIN linked ON e.user_id IS NULL AND linked.session_id = e.session_id
-    WHERE e.{owner} AND e.id <= {cutoff} AND {wanted} ORDER BY e.id
+    WHERE e.{owner} AND e.id > {after} AND e.id <= {cutoff} AND {wanted} ORDER BY e.id
 """
 _RECORDS = """
     SELECT {columns} FROM {table} e WHERE e.{owner} AND e.id <= {cutoff} AND {wanted} ORDER BY e.id
@@ -117,13 +118,14 @@ def tables(
     yield from _tables(conn, dataset, schema, cutoff, wanted, _user_of_session(schema, anonymous))
 
 
-def freeze(conn: Connection, dataset: Resource, schema: Schema, cutoff: int, path: Path) -> int:
+def freeze(conn: Connection, dataset: Resource, schema: Schema, cutoff: int, path: Path, after: int = 0) -> int:
     """Write what a training may learn from to a Parquet file, as `tables` gives it; the number of rows.
 
-    Of items and users only the newest record of each id: of streamed records no other can count (joining.py).
+    Of events those numbered above `after`. Of items and users only the newest record of each id: of streamed records no
+    other can count (joining.py).
     """
     if schema.is_event_log:
-        found = tables(conn, dataset, schema, cutoff)
+        found = _tables(conn, dataset, schema, cutoff, _wanted_events(schema, anonymous=False), {}, after)
     else:
         wanted = sql.SQL(_NEWEST_OF_ITS_ID).format(**_names(dataset, cutoff))
         found = _tables(conn, dataset, schema, cutoff, wanted, {})
@@ -192,10 +194,11 @@ def _tables(
     cutoff: int,
     wanted: sql.Composable,
     special: Mapping[str, str],
+    after: int = 0,
 ) -> Iterator[pa.Table]:
     columns = [sql.SQL("e.id"), *(_cell(schema, field, special) for field in schema.fields)]
     query = sql.SQL(_EVENTS if schema.is_event_log else _RECORDS).format(
-        **_names(dataset, cutoff), columns=sql.SQL(", ").join(columns), wanted=wanted
+        **_names(dataset, cutoff), after=sql.Literal(after), columns=sql.SQL(", ").join(columns), wanted=wanted
     )
     statement = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(query)
     with _database() as connection:

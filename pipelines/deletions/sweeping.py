@@ -20,6 +20,7 @@ from pipelines.deletions.job import Job
 from pipelines.registry import store
 from pipelines.registry.database import transaction
 from pipelines.registry.store import Resource
+from pipelines.versions.lookup import UPDATING
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +72,12 @@ def _sweep_snapshots(job: Job) -> tuple[bool, list[Resource]]:
 
 def _unfinished(conn: Connection, ids: Iterable[str]) -> list[Resource]:
     found = [store.get(conn, id=id) for id in ids]
-    return [one for one in found if one is not None and one.status in store.UNFINISHED]
+    return [one for one in found if one is not None and _is_under_way(one)]
+
+
+def _is_under_way(one: Resource) -> bool:
+    """A version that is updated is ACTIVE meanwhile."""
+    return one.status in store.UNFINISHED or bool(one.internal.get(UPDATING))
 
 
 def _begun(conn: Connection, job: Job) -> list[Resource]:
@@ -79,7 +85,7 @@ def _begun(conn: Connection, job: Job) -> list[Resource]:
     return [
         one
         for one in store.in_group(conn, job.group.id)
-        if one.status in store.UNFINISHED and (one.kind in _WITH_DATA or "snapshots" in one.internal)
+        if _is_under_way(one) and (one.kind in _WITH_DATA or "snapshots" in one.internal)
     ]
 
 

@@ -11,16 +11,17 @@ import logging
 
 from pipelines.deletions import job as jobs
 from pipelines.deletions.contents import Contents
+from pipelines.deletions.errors import DeletionIncomplete
 from pipelines.deletions.items import only_through_them
 from pipelines.deletions.job import Job
-from pipelines.deletions.serving import campaigns_of, publish_edition
 from pipelines.registry import store
 from pipelines.registry.database import transaction
 from pipelines.registry.store import Resource
 from pipelines.serving.scrubbing import edition, scrub
 from pipelines.versions import bentos
+from pipelines.versions.editions import NotLoaded, publish_edition
 from pipelines.versions.errors import VersionGone
-from pipelines.versions.lookup import DROPPED, Subject, subject
+from pipelines.versions.lookup import DROPPED, UPDATES, Subject, campaigns_of, subject
 from pipelines.versions.publishing import ARTEFACT, build
 
 log = logging.getLogger(__name__)
@@ -39,18 +40,23 @@ def clean(job: Job, contents: Contents) -> None:
     for version in touched:
         _clean(job, version.id)
     for solution_id in sorted({str(version.parent_id) for version in versions}):
-        # The branch's newest commit names a version's inputs and model too.
-        gone = {_tag(version) for version in touched}
+        # The branch's newest commit names a version's inputs and model too; so does that of updates.
+        gone = {f"sv/{version.parent_id}/{version.id}" for version in touched}
         kept = [tag for tag in job.repository.tags(f"sv/{solution_id}") if tag not in gone]
-        job.repository.release(f"solution/{solution_id}", kept)
+        for branch in ("solution", "update"):
+            job.repository.release(f"{branch}/{solution_id}", kept)
 
 
 def holds(job: Job, version: Resource, contents: Contents) -> bool:
-    """Whether inputs or artefact of a version have one of the users."""
-    repository, tag = job.repository, _tag(version)
-    if not repository.has(tag):
-        return False
-    inputs = [path for path in repository.added(tag) if path.startswith("data/inputs/")]
+    """Whether inputs or artefact of a version, or of one of its updates, have one of the users.
+
+    What an update takes from the version that it starts from, prepared data too, is about users whom its artefact knows.
+    """
+    return any(_holds(job, tag, contents) for tag in _tags(job, version))
+
+
+def _holds(job: Job, tag: str, contents: Contents) -> bool:
+    inputs = [path for path in job.repository.added(tag) if path.startswith("data/inputs/")]
     # Snapshots, which versions share, before what each has of its own.
     return any(contents.hold(tag, path) for path in [*sorted(inputs, key=_is_streamed), ARTEFACT])
 
@@ -59,8 +65,10 @@ def _is_streamed(path: str) -> bool:
     return path.endswith("/streamed")
 
 
-def _tag(version: Resource) -> str:
-    return f"sv/{version.parent_id}/{version.id}"
+def _tags(job: Job, version: Resource) -> list[str]:
+    """The version's own and those of its updates, also of one that was never published."""
+    own = f"sv/{version.parent_id}/{version.id}"
+    return [tag for tag in job.repository.tags(f"sv/{version.parent_id}") if tag == own or tag.startswith(f"{own}.")]
 
 
 def _clean(job: Job, version_id: str) -> None:
@@ -71,8 +79,7 @@ def _clean(job: Job, version_id: str) -> None:
     log.info("%s: %s", found.version.arn, "not deployed, dropped" if how == DROP else "deployed, written anew")
     if how == DROP:
         bentos.remove(job.settings, found.solution.id, version_id)
-        if job.repository.has(found.tag):
-            job.repository.drop([found.tag])
+        job.repository.drop(_tags(job, found.version))
         counted = {"versions that were not deployed": 1}
     else:
         counted = _write_anew(job, found)
@@ -95,16 +102,29 @@ def _begin(job: Job, version_id: str) -> tuple[Subject, str]:
 
 
 def _write_anew(job: Job, found: Subject) -> dict[str, int]:
-    """The artefact without the users: into the repository, into the Bento store, into every worker."""
+    """What is served without the users: into the repository, into the Bento store, into every worker.
+
+    It becomes the version's own: updates of it end here, as what they started from is gone.
+    """
     before, after, users = job.scratch("artefact-before"), job.scratch("artefact-after"), job.users()
-    job.repository.materialise(found.tag, ARTEFACT, before)
+    there = _tags(job, found.version)
+    # Those that a killed attempt has dropped are not.
+    served = [update["tag"] for update in found.version.internal.get(UPDATES, ()) if update["tag"] in there]
+    job.repository.materialise([found.tag, *served][-1], ARTEFACT, before)
     # One more than any that a killed attempt may have left in the repository.
     new = 1 + max(edition(before), found.version.internal.get("edition", 0))
     done = scrub(before, after, users=users, items=only_through_them(job, before, users), edition=new)
     message = f"{job.resource.name}: {found.version.arn} without some users"
     job.repository.replace_version(found.tag, after, [REPORTS], job.id, message)
-    build(job.settings, found)
-    publish_edition(job.settings, found.version.id, new)
+    job.repository.drop([tag for tag in there if tag != found.tag])
+    build(job.settings, found, found.tag)
+    try:
+        publish_edition(job.settings, found.version.id, new, {UPDATES: []})
+    except NotLoaded as error:
+        raise DeletionIncomplete(
+            f"{error}. It goes on with what it had. Restart the runtime, then create a new data deletion job with the "
+            "same users"
+        ) from error
     return {
         "versions that were deployed": 1,
         "users of deployed versions": done.users,

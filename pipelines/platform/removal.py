@@ -15,7 +15,7 @@ from sqlalchemy import Connection, case, delete, select
 from pipelines.registry import store
 from pipelines.registry.store import Resource
 from pipelines.registry.tables import action_events, events, outbox, records, resources
-from pipelines.repository import GroupRepository
+from pipelines.repository import GroupRepository, RepositoryError
 from pipelines.settings import Settings
 from pipelines.versions import bentos
 
@@ -41,7 +41,7 @@ def remove_deleted(conn: Connection, settings: Settings, now: datetime) -> int:
     for id in ids:
         try:
             removed += _remove(conn, settings, id, now)
-        except OSError:
+        except (OSError, RepositoryError):
             log.exception("resource %s stays in DELETE IN_PROGRESS: its files cannot be removed", id)
     return removed
 
@@ -98,9 +98,11 @@ def _remove_files(settings: Settings, resource: Resource, hanging: Iterable[Reso
             shutil.rmtree(folders[one.kind] / one.id, ignore_errors=True)
         if one.kind == "Solution":
             bentos.remove_solution(settings, one.id)
-            _repository(settings, one).forget(f"solution/{one.id}", f"sv/{one.id}")
+            for branch in ("solution", "update"):
+                _repository(settings, one).forget(f"{branch}/{one.id}", f"sv/{one.id}")
         elif one.kind == "Dataset":
-            _repository(settings, one).forget(f"data/{one.id}", f"data/{one.id}")
+            for kind in ("data", "imports"):
+                _repository(settings, one).forget(f"{kind}/{one.id}", f"{kind}/{one.id}")
     if resource.kind == "DatasetGroup":
         GroupRepository(settings, resource.id).delete()
 

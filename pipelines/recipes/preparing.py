@@ -8,24 +8,16 @@ which they first came in; those that only the Items and Users datasets name foll
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.datasets.schema import (
-    ARRIVAL,
-    EVENT_TYPE,
-    EVENT_VALUE,
-    MAX_TYPES_AND_COLUMNS,
-    DatasetType,
-    Schema,
-    optional_columns,
-)
+from pipelines.datasets.schema import ARRIVAL, EVENT_TYPE, EVENT_VALUE, MAX_TYPES_AND_COLUMNS, optional_columns
 from pipelines.datasets.sequences import Sequences, make_sequences
 from pipelines.recipes.features import context, features, usable
+from pipelines.recipes.inputs import Inputs
 from pipelines.recipes.training_data import Features, TrainingData, first_seen
 from pipelines.serving.vocabulary import Vocabulary
 
@@ -49,36 +41,6 @@ class EventFilter:
     event_type: str | None = None
     value_threshold: float | None = None
     """Rows whose EVENT_VALUE is smaller or missing are left out."""
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """The rows of the three datasets that count, ids dictionary-encoded in Interactions, plain in the others."""
-
-    interactions: pa.Table
-    items: pa.Table
-    users: pa.Table
-    schemas: Mapping[DatasetType, Schema]
-    shown: pa.Table
-    """ITEM_ID and SHOWN: impressions that events refer to rather than bring (datasets/impressions.py)."""
-
-    def only(self, columns: Mapping[str, Collection[str]]) -> Inputs:
-        """By dataset type the columns that are kept, all of a type that is missing there: the rest never was."""
-
-        def rows(table: pa.Table, kind: DatasetType) -> pa.Table:
-            kept = {*columns.get(kind, table.column_names), ARRIVAL}
-            return table.select([name for name in table.column_names if name in kept])
-
-        schemas = {
-            kind: replace(schema, fields=tuple(f for f in schema.fields if f.name in columns.get(kind, schema.names)))
-            for kind, schema in self.schemas.items()
-        }
-        tables = {
-            "interactions": rows(self.interactions, "INTERACTIONS"),
-            "items": rows(self.items, "ITEMS"),
-            "users": rows(self.users, "USERS"),
-        }
-        return replace(self, **tables, schemas=schemas)
 
 
 @dataclass(frozen=True)
@@ -180,7 +142,8 @@ def shown_implicitly(counted: pa.Table, ids: Sequence[str]) -> NDArray[np.int64]
     counts = np.zeros(len(ids), np.int64)
     codes = pc.index_in(counted["ITEM_ID"], value_set=pa.array(ids, pa.string()))
     known = codes.is_valid()
-    counts[codes.filter(known).to_numpy()] = counted["SHOWN"].filter(known).to_numpy()
+    # An update counts from two tables.
+    np.add.at(counts, codes.filter(known).to_numpy(), counted["SHOWN"].filter(known).to_numpy())
     return counts
 
 
@@ -260,28 +223,3 @@ def _codes(column: pa.ChunkedArray) -> NDArray[np.int32]:
     """(rows,) int32 into the dictionary that all chunks share."""
     chunks = [chunk.indices.to_numpy(zero_copy_only=False) for chunk in column.chunks]
     return np.concatenate(chunks) if chunks else np.zeros(0, np.int32)
-
-
-def read_inputs(inputs: Path) -> Inputs:
-    """The rows that count of the three datasets, from `data/inputs`."""
-    from pipelines.datasets import impressions
-
-    interactions, of_interactions = _joined(inputs, "INTERACTIONS", ("RECOMMENDATION_ID", "EVENT_ATTRIBUTION_SOURCE"))
-    items, of_items = _joined(inputs, "ITEMS")
-    users, of_users = _joined(inputs, "USERS")
-    schemas: dict[DatasetType, Schema] = {"INTERACTIONS": of_interactions, "ITEMS": of_items, "USERS": of_users}
-    return Inputs(interactions, items, users, schemas, impressions.read(inputs / "streamed" / "shown.parquet"))
-
-
-def _joined(inputs: Path, kind: DatasetType, unused: Sequence[str] = ()) -> tuple[pa.Table, Schema]:
-    """A dataset's rows in the columns of today's schema, which its streamed rows carry, less `unused`."""
-    import pyarrow.parquet as pq
-
-    from pipelines.datasets.joining import joined
-    from pipelines.datasets.snapshot import Snapshot
-    from pipelines.datasets.streamed import schema_of
-
-    path = inputs / "streamed" / f"{kind.lower()}.parquet"
-    streamed, schema = pq.read_table(path), schema_of(path, kind)
-    wanted = [name for name in streamed.column_names if name not in unused]
-    return joined(Snapshot.open(inputs / kind.lower()), streamed, wanted), schema

@@ -55,6 +55,8 @@ class TrainingData:
     dated: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     """(items,) whether `created` is the item's CREATION_TIMESTAMP rather than made from interactions; (0,) if no
     item's is."""
+    histories: Histories | None = None
+    """What users did as far as serving has it from here; None: `sequences`. Another in an update (updating.py)."""
 
     @classmethod
     def plain(cls, sequences: Sequences, item_ids: Sequence[str], user_ids: Sequence[str]) -> TrainingData:
@@ -87,7 +89,7 @@ class TrainingData:
         return Catalogue(
             self.item_ids,
             self.user_ids,
-            Histories(sequences.offsets, sequences.items, sequences.times),
+            self.histories or Histories(sequences.offsets, sequences.items, sequences.times),
             popularity,
             self.created,
             np.bincount(sequences.items, minlength=self.items),

@@ -56,7 +56,7 @@ def _began(version: Resource) -> datetime:
 
 def _obstacle(context: Context, solution: Resource) -> str | None:
     try:
-        check_trainable(context, solution, "FULL")
+        check_trainable(context, solution)
     except AwsError as refused:
         return str(refused)
     return None

@@ -156,6 +156,12 @@ class Artefact:
         return int(self.manifest["newest"])
 
     @property
+    def cutoffs(self) -> Mapping[str, int]:
+        """Numbers of the newest streamed rows that it knows of users: `events`, `users`; empty: those of its training."""
+        found: Mapping[str, int] = self.manifest.get("cutoffs", {})
+        return found
+
+    @property
     def has_scores(self) -> bool:
         """Whether answers carry scores."""
         return bool(self.manifest["scores"])

@@ -12,6 +12,7 @@ import shutil
 import sys
 import uuid
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,12 @@ from pipelines.repository.locks import locked
 from pipelines.repository.processes import stream
 from pipelines.repository.worktree import write_text
 from pipelines.settings import TELEMETRY_OFF, Settings
+from pipelines.versions.bento_builder import link
 from pipelines.versions.lookup import Subject
 
 MANIFEST = "manifest.json"
+MODEL = "model.yaml"
+"""What BentoML knows of a model, beside its files."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ def build(settings: Settings, spec: Spec) -> None:
     home = settings.bento_home
     # A name per attempt: BentoML's own scratch of a killed one must not be taken for this one's.
     staging = home / f".building-{spec.version_id}"
-    with locked(home / ".locks" / spec.version_id, waiting_for="another process that builds this version's Bento"):
+    with _alone(settings, spec.version_id):
         shutil.rmtree(staging, ignore_errors=True)
         for name in ("bentos", "models", "tmp"):
             (staging / name).mkdir(parents=True)
@@ -85,6 +89,28 @@ def build(settings: Settings, spec: Spec) -> None:
                 write_text(home / kind / spec.name / "latest", spec.version_id)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+
+
+def swap_model(settings: Settings, solution_id: str, version_id: str, artefact: Path) -> bool:
+    """Put another artefact of a version into its model; False, and nothing done, when it has none here.
+
+    Its Bento, which only refers to the model, stays: neither BentoML nor a process of its own is needed.
+    """
+    home = settings.bento_home
+    place, bento = (home / kind / f"solution-{solution_id}" / version_id for kind in ("models", "bentos"))
+    staging = home / f".building-{version_id}"
+    with _alone(settings, version_id):
+        if not (place / MODEL).is_file() or not bento.is_dir():
+            return False
+        shutil.rmtree(staging, ignore_errors=True)
+        try:
+            new = staging / version_id
+            shutil.copytree(artefact, new, copy_function=_link)
+            shutil.copyfile(place / MODEL, new / MODEL)
+            _move(new, place)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    return True
 
 
 def remove(settings: Settings, solution_id: str, version_id: str) -> None:
@@ -107,6 +133,16 @@ def remove_solution(settings: Settings, solution_id: str) -> None:
     """Take all versions of a solution out of the store."""
     for kind in ("bentos", "models"):
         _discard(settings.bento_home / kind / f"solution-{solution_id}")
+
+
+def _alone(settings: Settings, version_id: str) -> AbstractContextManager[int]:
+    lock = settings.bento_home / ".locks" / version_id
+    return locked(lock, waiting_for="another process that builds this version's Bento")
+
+
+def _link(source: str, destination: str) -> str:
+    """As the builder does; of a link that which it leads to."""
+    return link(os.path.realpath(source), destination)
 
 
 def _move(new: Path, place: Path) -> None:

@@ -32,7 +32,7 @@ def claim(settings: Settings, version_id: str) -> None:
         with database.begin() as conn:
             found = start(conn, version_id)
             if "snapshots" not in found.version.internal:
-                inputs = _freeze(conn, found)
+                inputs = freeze(conn, found)
                 store.update(conn, version_id, internal=inputs)
                 log.info("inputs frozen: %s", inputs)
         # In a transaction of its own: the one above holds new events back.
@@ -56,7 +56,8 @@ def start(conn: Connection, version_id: str) -> Subject:
     return found
 
 
-def _freeze(conn: Connection, found: Subject) -> dict[str, Any]:
+def freeze(conn: Connection, found: Subject) -> dict[str, Any]:
+    """What there is now: the datasets' snapshots, and the numbers of the newest streamed rows; raises VersionFailed."""
     from pipelines.datasets.streamed import newest_event, newest_record
 
     datasets = [d for d in store.in_group(conn, found.group_id, "Dataset") if not d.is_deleting]

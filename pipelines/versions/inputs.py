@@ -33,9 +33,18 @@ class Inputs:
 
 
 def lay_out(
-    conn: Connection, repository: GroupRepository, tree: Worktree, group_id: str, frozen: Mapping[str, Any]
+    conn: Connection,
+    repository: GroupRepository,
+    tree: Worktree,
+    group_id: str,
+    frozen: Mapping[str, Any],
+    *,
+    after: int = 0,
 ) -> Inputs:
-    """Write pointers, empty snapshots and streamed rows for what `claim` recorded in the version's `internal`."""
+    """Write pointers, empty snapshots and streamed rows for what `claim` recorded in the version's `internal`.
+
+    Of streamed events those numbered above `after`.
+    """
     from pipelines.datasets import snapshot
 
     fetched, added = [], []
@@ -48,16 +57,20 @@ def lay_out(
             snapshot.write_empty(tree.path / target, kind)
             added.append(str(target))
         else:
-            pointer = repository.pointer(taken["tag"], "snapshot")
-            entry = {"outs": [{**pointer, "path": target.name}]}
-            write_text(tree.path / f"{target}.dvc", dump_yaml(entry))
-            fetched.append(f"{target}.dvc")
-    _freeze_streamed(conn, group_id, frozen, tree.path / INPUTS / "streamed")
+            fetched.append(point(repository, tree, taken["tag"], "snapshot", target))
+    _freeze_streamed(conn, group_id, frozen, tree.path / INPUTS / "streamed", after)
     added.append(str(INPUTS / "streamed"))
     return Inputs(fetched, added)
 
 
-def _freeze_streamed(conn: Connection, group_id: str, frozen: Mapping[str, Any], directory: Path) -> None:
+def point(repository: GroupRepository, tree: Worktree, tag: str, tracked: str, target: Path) -> str:
+    """Have `target` be what DVC tracks as `tracked` at `tag`; the path of the pointer, which `dvc pull` takes."""
+    entry = {"outs": [{**repository.pointer(tag, tracked), "path": target.name}]}
+    write_text(tree.path / f"{target}.dvc", dump_yaml(entry))
+    return f"{target}.dvc"
+
+
+def _freeze_streamed(conn: Connection, group_id: str, frozen: Mapping[str, Any], directory: Path, after: int) -> None:
     """One file a dataset type, empty when the group lacks the dataset, and how often items were shown."""
     from pipelines.datasets import impressions, streamed
 
@@ -69,8 +82,8 @@ def _freeze_streamed(conn: Connection, group_id: str, frozen: Mapping[str, Any],
         if dataset is None:
             streamed.write_empty(schema, path)
         else:
-            streamed.freeze(conn, dataset, schema, cutoffs.get(kind, 0), path)
-    impressions.freeze(conn, group_id, frozen["event_cutoff"], directory / "shown.parquet")
+            streamed.freeze(conn, dataset, schema, cutoffs.get(kind, 0), path, after)
+    impressions.freeze(conn, group_id, frozen["event_cutoff"], directory / "shown.parquet", after)
 
 
 def _schema(conn: Connection, dataset: Resource | None, kind: DatasetType) -> Schema:

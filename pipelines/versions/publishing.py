@@ -18,7 +18,7 @@ from pipelines.settings import Settings
 from pipelines.versions import bentos
 from pipelines.versions.claiming import start
 from pipelines.versions.errors import VersionGone
-from pipelines.versions.lookup import DROPPED, Subject, subject, unfinished
+from pipelines.versions.lookup import Subject, dropped, subject, unfinished
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def publish(settings: Settings, version_id: str) -> None:
                 log.info("an earlier attempt has already published version %s", version_id)
                 return
             found = start(conn, version_id)
-        reports, tuned = build(settings, found), _tuned(settings, found)
+        reports, tuned = build(settings, found, found.tag), _tuned(settings, found)
         try:
             with database.begin() as conn:
                 _activate(conn, version_id, reports, tuned)
@@ -89,28 +89,40 @@ def _remove_if_deleted(settings: Settings, database: Engine, found: Subject) -> 
         bentos.remove(settings, found.solution.id, found.version.id)
 
 
-def build(settings: Settings, found: Subject) -> dict[str, Any]:
-    """Model and Bento of a version from its tag; returns its metrics.json."""
+def build(settings: Settings, found: Subject, tag: str) -> dict[str, Any]:
+    """Model and Bento of a version from its tag, or that of an update of it; returns its metrics.json.
+
+    Where tasks share no disk with the runtime, that makes both itself when a campaign asks for them.
+    """
     repository = GroupRepository(settings, found.group_id)
-    reports: dict[str, Any] = json.loads(repository.show(found.tag, METRICS))
+    reports: dict[str, Any] = json.loads(repository.show(tag, METRICS))
+    if not settings.git_remote:
+        _make(settings, found, tag, repository, reports)
+    return reports
+
+
+def _make(
+    settings: Settings, found: Subject, tag: str, repository: GroupRepository, reports: Mapping[str, Any]
+) -> None:
     settings.run_dir.mkdir(parents=True, exist_ok=True)
     # Beside the Bento store, so that the files are hard links all the way from DVC's cache.
     settings.bento_home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".artefact-{found.version.id}-", dir=settings.bento_home) as scratch:
         artefact = Path(scratch) / "artefact"
-        repository.materialise(found.tag, ARTEFACT, artefact)
+        repository.materialise(tag, ARTEFACT, artefact)
         bentos.build(settings, bentos.Spec.of(found, reports, artefact))
-    return reports
 
 
 def restore(settings: Settings, version_id: str) -> None:
-    """Rebuild a version's model and Bento from the DVC remote; raises VersionGone or RepositoryError."""
+    """Rebuild a version's model and Bento, as last updated, from the DVC remote; raises VersionGone or RepositoryError."""
     database = engine(settings, pool_size=1)
     try:
         with database.begin() as conn:
             found = subject(conn, version_id)
     finally:
         database.dispose()
-    if found.version.internal.get(DROPPED):
-        raise VersionGone(f"The artefact of {found.version.arn} held users who were deleted; create a new version.")
-    build(settings, found)
+    reason = dropped(found.version)
+    if reason is not None:
+        raise VersionGone(reason)
+    repository, tag = GroupRepository(settings, found.group_id), found.artefact_tag
+    _make(settings, found, tag, repository, json.loads(repository.show(tag, METRICS)))

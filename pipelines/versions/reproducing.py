@@ -8,22 +8,22 @@ from __future__ import annotations
 import logging
 import resource
 import time
-from typing import Any
 
 from sqlalchemy import Engine
 
 from pipelines.disk import require_disk
 from pipelines.registry import store
 from pipelines.registry.database import engine
-from pipelines.repository import CommandFailed, GroupRepository, Worktree
+from pipelines.repository import GroupRepository, Worktree
 from pipelines.repository.worktree import write_text
 from pipelines.settings import Settings
 from pipelines.versions.claiming import start
-from pipelines.versions.errors import VersionFailed
+from pipelines.versions.folding import Fold, fold
 from pipelines.versions.inputs import input_bytes, lay_out
-from pipelines.versions.lookup import Subject
+from pipelines.versions.lookup import BASE, Subject, subject
 from pipelines.versions.params import params, recipe_of
-from pipelines.versions.stage_log import StageLog
+from pipelines.versions.stage_log import repro
+from pipelines.versions.updatable import refuse_lost
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +31,6 @@ BASE_BYTES = 256 * 1024**2
 """Model, artefact and reports of a small data set, in the cache and in the remote."""
 BYTES_PER_INPUT_BYTE = 4
 """Prepared sequences and frozen events, in the cache and in the remote."""
-
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 def reproduce(settings: Settings, version_id: str) -> None:
@@ -78,31 +76,17 @@ def _make(database: Engine, repository: GroupRepository, tree: Worktree, found: 
     from pipelines.recipes import packages
     from pipelines.stages_definition import group_dvc_yaml
 
+    message = f"{found.version.name}: {found.version.arn}"
+    if BASE in found.version.internal:
+        with database.begin() as conn:
+            base = subject(conn, found.version.internal[BASE])
+            refuse_lost(base.version)
+        fold(database, repository, tree, Fold(base, found.version.internal, found.tag, message))
+        return
     lock = packages.lock(recipe_of(found))
     values = params(found, code_params(lock))
     with database.connect() as conn:
         inputs = lay_out(conn, repository, tree, found.group_id, found.version.internal)
     write_text(tree.path / "dvc.yaml", group_dvc_yaml())
     write_text(tree.path / packages.LOCK, lock)
-    tree.write_params(values)
-    _run(tree, found, inputs.commands(), values)
-
-
-def _run(tree: Worktree, found: Subject, prepare: list[list[str]], values: dict[str, Any]) -> None:
-    stages = StageLog(log.info)
-    threads = str(values["training"]["threads"])
-    try:
-        tree.record(
-            f"{found.version.name}: {found.version.arn}",
-            found.tag,
-            *prepare,
-            ["repro"],
-            on_line=stages.line,
-            env=dict.fromkeys(THREAD_VARIABLES, threads),
-        )
-    except CommandFailed as error:
-        if stages.reason:
-            raise VersionFailed(stages.reason) from error
-        raise
-    finally:
-        stages.close()
+    repro(tree, message, found.tag, inputs.commands(), values)

@@ -18,10 +18,11 @@ from rich.table import Table
 
 from pipelines.recipes.catalogue import recipe_by_name
 from pipelines.recipes.contract import FitSettings, load
+from pipelines.recipes.inputs import read_inputs
 from pipelines.recipes.measuring import Evaluation, evaluate
-from pipelines.recipes.preparing import Wanted, prepare, read_inputs
+from pipelines.recipes.preparing import Wanted, prepare
+from pipelines.recipes.training_columns import DATASET_TYPES
 from pipelines.recipes.training_data import TrainingData
-from pipelines.stages import DATASET_TYPES
 
 SEEDS = (0, 1, 2)
 THREADS = 2

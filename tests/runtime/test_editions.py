@@ -6,8 +6,8 @@ import shutil
 import threading
 from typing import Any
 
-from pipelines.deletions.serving import publish_edition
 from pipelines.serving.scrubbing import scrub
+from pipelines.versions.editions import publish_edition
 from tests.support.runtime import Shop, until
 
 

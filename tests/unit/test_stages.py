@@ -18,6 +18,8 @@ from pipelines import code_digest, stages, stages_definition
 from pipelines.datasets import snapshot
 from pipelines.datasets.schema import ARRIVAL, read_schema, smallest_schema
 from pipelines.datasets.streamed import write, write_empty
+from pipelines.disk import replacing
+from pipelines.recipes.training_columns import DATASET_TYPES
 from pipelines.serving.artefact import Artefact
 from pipelines.serving.asked import Asked
 from pipelines.serving.recommender import Recommender
@@ -72,7 +74,7 @@ def streamed(users: int = 120, each: int = 30) -> pa.Table:
 def worktree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A version's worktree with empty snapshots and streamed events."""
     monkeypatch.chdir(tmp_path)
-    for kind in stages.DATASET_TYPES:
+    for kind in DATASET_TYPES:
         snapshot.write_empty(stages.INPUTS / kind.lower(), kind)
         write_empty(smallest_schema(kind), stages.INPUTS / "streamed" / f"{kind.lower()}.parquet")
     put(streamed())
@@ -188,7 +190,7 @@ def test_outputs_are_new_files_never_written_in_place(worktree: Path) -> None:
 def test_a_stage_that_fails_leaves_the_earlier_output_and_no_half_one(worktree: Path) -> None:
     stages.prepare(params())
     before = files(stages.PREPARED)
-    with pytest.raises(RuntimeError), stages.replacing(stages.PREPARED) as directory:
+    with pytest.raises(RuntimeError), replacing(stages.PREPARED) as directory:
         directory.mkdir()
         raise RuntimeError
     assert files(stages.PREPARED) == before
@@ -232,6 +234,7 @@ def test_an_unknown_stage_is_a_usage_error(worktree: Path) -> None:
 
 def test_every_stage_of_dvc_yaml_is_a_function_and_the_other_way_round() -> None:
     document = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+    document["stages"] |= yaml.safe_load(stages_definition.update_dvc_yaml())["stages"]
     assert list(document["stages"]) == list(stages.STAGES)
     for name, stage in document["stages"].items():
         assert stage["cmd"] == f"python -m pipelines.stages {name}"

@@ -20,6 +20,7 @@ from pipelines.datasets.schema import ARRIVAL, smallest_schema
 from pipelines.datasets.streamed import write, write_empty
 from pipelines.recipes.catalogue import recipe_by_name, recipes
 from pipelines.recipes.installed import origin
+from pipelines.recipes.training_columns import DATASET_TYPES
 from pipelines.serving.artefact import Artefact
 from pipelines.serving.asked import Asked
 from pipelines.serving.recommender import Recommender
@@ -41,7 +42,7 @@ class TestBoughtNext(RecipeContract):
 
 def frozen_inputs() -> None:
     """In the working folder: 60 users who each go through ten items in a fixed order, twice."""
-    for kind in stages.DATASET_TYPES:
+    for kind in DATASET_TYPES:
         snapshot.write_empty(stages.INPUTS / kind.lower(), kind)
         write_empty(smallest_schema(kind), stages.INPUTS / "streamed" / f"{kind.lower()}.parquet")
     rows = [(user, step) for user in range(60) for step in range(20)]

@@ -18,7 +18,8 @@ from pipelines.datasets.snapshot import write_empty
 from pipelines.datasets.streamed import write
 from pipelines.datasets.streamed import write_empty as write_no_rows
 from pipelines.recipes import preparing
-from pipelines.recipes.preparing import EventFilter, Inputs, NotEnoughData, Wanted, read_inputs
+from pipelines.recipes.inputs import Inputs, read_inputs
+from pipelines.recipes.preparing import EventFilter, NotEnoughData, Wanted
 from pipelines.recipes.training_data import TrainingData, read_prepared, write_prepared
 
 ALL = EventFilter()

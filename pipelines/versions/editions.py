@@ -4,42 +4,42 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from pipelines.deletions.errors import DeletionIncomplete
 from pipelines.registry import store
 from pipelines.registry.database import engine
 from pipelines.registry.store import Resource
 from pipelines.registry.workers import living, reports
 from pipelines.settings import Settings
 from pipelines.versions.deploying import redeploy
+from pipelines.versions.errors import VersionFailed
+from pipelines.versions.lookup import campaigns_of, wanted
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
 
 
-def campaigns_of(conn: Connection, version: Resource) -> list[Resource]:
-    """The campaigns that serve the version or are to serve it."""
-    return [
-        campaign
-        for campaign in store.in_group(conn, str(version.group_id), "Campaign")
-        if not campaign.is_deleting and version.arn in (campaign.doc.get("solutionVersionArn"), _wanted(campaign))
-    ]
+class NotLoaded(VersionFailed):
+    """A worker of the runtime cannot load the edition, and goes on with what it had."""
 
 
-def publish_edition(settings: Settings, version_id: str, edition: int) -> None:
+def publish_edition(
+    settings: Settings, version_id: str, edition: int, internal: Mapping[str, Any] | None = None
+) -> None:
     """Have every worker that serves the version load this edition, and wait until all that live have said so.
 
-    Raises DeletionIncomplete when a worker cannot load it.
+    `internal` is what else becomes known of the version at the same moment. Raises NotLoaded.
     """
     database = engine(settings, pool_size=1)
     try:
         with database.begin() as conn:
-            version = store.update(conn, version_id, internal={"edition": edition}, touch=False)
+            version = store.update(conn, version_id, internal={"edition": edition, **(internal or {})}, touch=False)
             for campaign in campaigns_of(conn, version):
-                if _wanted(campaign) == version.arn:
+                if wanted(campaign) == version.arn:
                     redeploy(conn, campaign, version)
         log.info("waiting until the runtime's workers serve edition %d of %s", edition, version.arn)
         while True:
@@ -51,10 +51,6 @@ def publish_edition(settings: Settings, version_id: str, edition: int) -> None:
         database.dispose()
 
 
-def _wanted(campaign: Resource) -> str:
-    return str(campaign.internal["deployment"]["solution_version_arn"])
-
-
 def _all_serve(conn: Connection, version: Resource) -> bool:
     now = conn.execute(select(func.now())).scalar_one()
     if not living(conn, now):
@@ -63,13 +59,10 @@ def _all_serve(conn: Connection, version: Resource) -> bool:
     for campaign in campaigns_of(conn, version):
         if campaign.status == store.CREATE_FAILED:
             continue  # nothing is loaded for it
-        if _wanted(campaign) == version.arn:
+        if wanted(campaign) == version.arn:
             ready, error = reports(conn, campaign.id, campaign.internal["deployment"]["id"], now)
             if error is not None:
-                raise DeletionIncomplete(
-                    f"A worker of the runtime could not load {version.arn} without the users, and goes on with what it "
-                    f"had: {error}. Restart the runtime, then create a new data deletion job with the same users"
-                )
+                raise NotLoaded(f"A worker of the runtime could not load the new artefact of {version.arn}: {error}")
             waiting = waiting or not ready
             continue
         # An update to another version is under way, and this one goes when that succeeds; or it has failed.

@@ -4,14 +4,13 @@
     check   Great Expectations judges the profile; the report
     commit  the snapshot into the group's repository, then dataset and job in one transaction
 
-Each may run again after a crash and gives the same result; none does anything to a job that is finished. Until
-`commit` nothing that was there before is touched.
+Each may run again after a crash, or on another machine (handover.py), and gives the same result; none does anything to
+a job that is finished. Until `commit` nothing that was there before is touched.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from pipelines.datasets import building, source
+from pipelines.datasets import building, deployed, handover, source
 from pipelines.datasets.errors import ImportRefused
 from pipelines.datasets.known import known_ids
 from pipelines.datasets.profile import Profile, Summary
@@ -133,11 +132,13 @@ def check(settings: Settings, job_id: str) -> None:
         if job is None:
             return
         profile = Profile.load(job.profile)
-        verdict = building.check(profile, job.schema, job.report, job.rejects, job.overrides, job.about)
+        moved = deployed.of_import(settings, job.dataset, job.overrides, job.snapshot, job.resource.created_at)
+        verdict = building.check(profile, job.schema, job.report, job.rejects, job.overrides, job.about, moved)
         for outcome in verdict.outcomes:
             log.info("%s %s", "ok     " if outcome.passed else outcome.rule.severity, outcome)
         with transaction(settings) as conn:
-            store.update(conn, job_id, internal={"judged": _judged(profile, verdict)}, touch=False)
+            known = {"judged": _judged(profile, verdict), deployed.DRIFT: deployed.documents(moved, job.resource)}
+            store.update(conn, job_id, internal=known, touch=False)
         if not verdict.passed:
             raise ImportRefused(building.reason(profile, verdict))
 
@@ -155,7 +156,7 @@ def commit(settings: Settings, job_id: str) -> None:
             outgoing = job.work / "outgoing"
             shutil.rmtree(outgoing, ignore_errors=True)
             # The repository takes what it is given; a retry after a crash needs it once more.
-            shutil.copytree(job.snapshot, outgoing, copy_function=_link)
+            shutil.copytree(job.snapshot, outgoing, copy_function=handover.link)
             repository.commit_snapshot(
                 job.dataset.id, outgoing, job.tag, f"Import {job.resource.name}: {snapshot.rows} rows"
             )
@@ -165,24 +166,28 @@ def commit(settings: Settings, job_id: str) -> None:
 
 def fail(settings: Settings, job_id: str, reason: str) -> None:
     """CREATE FAILED with a reason, unless the job is finished; its work files go, report and rejects stay."""
+    job = _find(settings, job_id)
+    if job is not None:
+        with handover.at_hand(settings, job.resource, job.folder):
+            _fail(settings, job, reason)
+
+
+def _fail(settings: Settings, job: Job, reason: str) -> None:
     from data_checks.report import render_refusal
 
-    job = _find(settings, job_id)
-    if job is None:
-        return
     if not job.report.is_file():
         job.folder.mkdir(parents=True, exist_ok=True)
         job.report.write_text(
             render_refusal(job.schema.dataset_type, job.resource.name, reason, job.about), encoding="utf-8"
         )
     with transaction(settings) as conn:
-        row = store.get(conn, id=job_id, lock=True)
+        row = store.get(conn, id=job.resource.id, lock=True)
         if row is None or row.status not in store.UNFINISHED:
             return
         files = {"report": str(job.report)}
         if job.rejects.is_file():
             files["rejects"] = str(job.rejects)
-        store.update(conn, job_id, status=store.CREATE_FAILED, failure_reason=shortened(reason), internal=files)
+        store.update(conn, row.id, status=store.CREATE_FAILED, failure_reason=shortened(reason), internal=files)
     shutil.rmtree(job.work, ignore_errors=True)
     log.error("import %s failed: %s", job.resource.name, reason)
 
@@ -199,11 +204,12 @@ def _running(settings: Settings, job_id: str, status: str | None = None) -> Iter
         yield None
         return
     log.info("request %s: import job %s", job.resource.request_id, job.resource.arn)
-    try:
-        yield job
-    except ImportRefused as error:
-        fail(settings, job_id, str(error))
-        raise
+    with handover.at_hand(settings, job.resource, job.folder):
+        try:
+            yield job
+        except ImportRefused as error:
+            _fail(settings, job, str(error))
+            raise
 
 
 def _find(settings: Settings, job_id: str, status: str | None = None) -> Job | None:
@@ -260,13 +266,6 @@ def _before(job: Job) -> Summary | None:
     """The dataset's last import."""
     found = job.dataset.internal.get("profile")
     return Summary.read(found) if found is not None else None
-
-
-def _link(source_path: str, target: str) -> None:
-    try:
-        os.link(source_path, target)
-    except OSError:
-        shutil.copyfile(source_path, target)
 
 
 def _activate(settings: Settings, job: Job, profile: Profile, snapshot: dict[str, Any]) -> None:

@@ -10,9 +10,13 @@ Whatever was removed stays removed when a later step fails; a new job goes on.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from pipelines.deletions import cleaning, finishing, reading, sweeping
+from pipelines.deletions import job as jobs
 from pipelines.deletions.errors import DeletionIncomplete, DeletionRefused
-from pipelines.deletions.job import fail, find
+from pipelines.deletions.job import Job, fail, find
 from pipelines.settings import Settings
 
 __all__ = ["DeletionIncomplete", "DeletionRefused", "clean", "fail", "finish", "read", "sweep"]
@@ -35,7 +39,8 @@ def sweep(settings: Settings, job_id: str) -> bool:
     if job is None:
         return True
     try:
-        return sweeping.sweep(job)
+        with _list_at_hand(job):
+            return sweeping.sweep(job)
     except DeletionRefused as error:
         fail(settings, job_id, str(error))
         raise
@@ -45,7 +50,7 @@ def clean(settings: Settings, job_id: str) -> None:
     """Raises DeletionIncomplete when a worker of the runtime cannot follow."""
     job = find(settings, job_id)
     if job is not None:
-        with job.alone():
+        with job.alone(), _list_at_hand(job):
             cleaning.clean(job)
 
 
@@ -53,5 +58,14 @@ def finish(settings: Settings, job_id: str) -> None:
     """Raises DeletionIncomplete when something is left."""
     job = find(settings, job_id)
     if job is not None:
-        with job.alone():
+        with job.alone(), _list_at_hand(job):
             finishing.finish(job)
+
+
+@contextmanager
+def _list_at_hand(job: Job) -> Iterator[None]:
+    """The list of users on this machine: read again where tasks share no disk, rather than kept in a place of ours."""
+    reading.read(job)
+    yield
+    if job.settings.git_remote:
+        jobs.discard(job.settings, job.id)

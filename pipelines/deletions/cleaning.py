@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines.deletions import snapshots, versions
+from pipelines.deletions import reports, snapshots, versions
 from pipelines.deletions.contents import Contents
 from pipelines.deletions.job import Job
 
@@ -13,4 +13,5 @@ def clean(job: Job) -> None:
     # Versions first: they name the snapshots that they were made from.
     versions.clean(job, contents)
     snapshots.drop_older(job, contents.hold)
+    reports.drop(job)
     job.repository.purge()

@@ -15,6 +15,11 @@ from pipelines.registry.database import transaction
 
 log = logging.getLogger(__name__)
 
+ELSEWHERE = (
+    "Tasks run on several machines: logs were searched on the one that ran the last task only. Airflow's own task logs, and "
+    "the logs of the runtime's machine, are yours to look through."
+)
+
 
 def finish(job: Job) -> None:
     """COMPLETED, with a report that says so; raises DeletionIncomplete when something is left anywhere."""
@@ -38,7 +43,7 @@ def finish(job: Job) -> None:
         log.info("%s: %s searched, %d left", place.name, place.searched, place.left)
     notes = [
         f"{own} of the users have ids that are part of an ARN: texts and logs were not searched for those."
-    ] * bool(own)
+    ] * bool(own) + [ELSEWHERE] * bool(job.settings.git_remote)
     with transaction(job.settings) as conn:
         removed = jobs.removed(conn, job)
     about = {"job": job.resource.arn, "dataset group": job.group.arn, "list read from": job.location}

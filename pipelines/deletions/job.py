@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from pipelines.registry.store import Resource
 from pipelines.registry.tables import resources
 from pipelines.repository import GroupRepository
 from pipelines.repository.locks import locked
+from pipelines.repository.shared import everywhere
 from pipelines.settings import Settings
 from pipelines.versions.lookup import NO_LONGER_REPRODUCIBLE
 
@@ -64,15 +66,18 @@ class Job:
     def report(self) -> Path:
         return self.folder / "report.html"
 
-    @property
+    @cached_property
     def repository(self) -> GroupRepository:
         return GroupRepository(self.settings, self.group.id)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
         """One job of a group at a time: each would put back into an artefact or a report whom the other takes out."""
-        lock = self.repository.layout.lock("deletion")
-        with locked(lock, waiting_for="another data deletion job of the dataset group"):
+        lock, waiting_for = self.repository.layout.lock("deletion"), "another data deletion job of the dataset group"
+        with (
+            everywhere(self.settings, f"deletion in group {self.group.id}", waiting_for=waiting_for),
+            locked(lock, waiting_for=waiting_for),
+        ):
             yield
 
     def users(self) -> list[str]:

@@ -7,8 +7,10 @@ begun. No message quotes a value: it would end up in logs.
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from itertools import chain
@@ -19,9 +21,13 @@ from pipelines.datasets.schema import USER_ID
 from pipelines.datasets.source import SourceFile
 from pipelines.deletions.errors import DeletionRefused
 from pipelines.deletions.job import Job
+from pipelines.registry import store
+from pipelines.registry.database import transaction
 
 MAX_BYTES = 100 * 1000**2
 MAX_ID = 256
+LIST = "list"
+"""Member of a job's `internal`: {salt, sha256} of the list that it was begun with."""
 AGAIN = "Nothing was deleted; mend it and create a new data deletion job"
 
 
@@ -47,9 +53,29 @@ def read(job: Job) -> int:
     users = list(dict.fromkeys(chain.from_iterable(map(_users_of, files))))
     if not users:
         raise DeletionRefused(f"No file at {job.location} holds a user id below its header. {AGAIN}.")
+    _refuse_another_list(job, users)
     _write(job, users)
     shutil.rmtree(job.work / "source")
     return len(users)
+
+
+def _refuse_another_list(job: Job, users: list[str]) -> None:
+    """Of the list that was read first a salted digest is kept, so that a task on another machine, which reads it again,
+    deletes the same people or nobody.
+    """
+    with transaction(job.settings) as conn:
+        row = store.get(conn, id=job.id, lock=True)
+        assert row is not None, "a job in progress is not deleted"
+        kept = row.internal.get(LIST)
+        salt = kept["salt"] if kept else secrets.token_hex(16)
+        digest = hashlib.sha256("\n".join([salt, *users]).encode("utf-8", "surrogatepass")).hexdigest()
+        if kept is None:
+            store.update(conn, job.id, internal={LIST: {"salt": salt, "sha256": digest}}, touch=False)
+        elif kept["sha256"] != digest:
+            raise DeletionRefused(
+                f"The list at {job.location} is not what it was when this job began. What was deleted stays deleted; "
+                "create a new data deletion job."
+            )
 
 
 def _users_of(file: SourceFile) -> Iterator[str]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from pipelines.datasets import rejects
+from pipelines.datasets.handover import opened
 from pipelines.platform.finding import find
 from pipelines.registry import store
 from pipelines.registry.database import transaction
 from pipelines.settings import Settings
 
 SHOWN_REJECTS = 10
+REJECTS = "rejects.parquet"
 
 
 def lines(settings: Settings, given: str | None) -> list[str]:
@@ -21,14 +22,16 @@ def lines(settings: Settings, given: str | None) -> list[str]:
     """
     job = _job(settings, given)
     shown = [f"import {job.name}: {job.status}", *_verdict(job)]
-    found = _rejects(settings, job)
-    samples = rejects.samples(found, SHOWN_REJECTS) if found.is_file() else []
+    with opened(settings, job.id) as folder:
+        report, found = folder / "report.html", folder / REJECTS
+        samples = rejects.samples(found, SHOWN_REJECTS) if found.is_file() else []
+        has_report = report.is_file()
     if samples:
         shown += ["", f"The first {len(samples)} rejects:", *(f"  {sample}" for sample in samples)]
-    report = _folder(settings, job) / "report.html"
-    if report.is_file():
+    if has_report:
         page = f"{settings.airflow}/personalize/imports/{job.id}/report"
-        shown += ["", f"report   {report}", f"         {page} (with Airflow's login)"]
+        # Where tasks share no disk, the folder is gone by now.
+        shown += ["", *[f"report   {report}"] * report.is_file(), f"         {page} (with Airflow's login)"]
     if samples:
         shown.append(f"rejects  {found}; `openpersonalize report {job.name} --rejects` prints them as CSV")
     return shown
@@ -36,21 +39,14 @@ def lines(settings: Settings, given: str | None) -> list[str]:
 
 def rejects_csv(settings: Settings, given: str | None) -> Iterator[str]:
     """The lines of the rejects as CSV, header first, none when nothing was read. Raises finding.NotFound."""
-    found = _rejects(settings, _job(settings, given))
-    return rejects.as_csv(found) if found.is_file() else iter(())
+    with opened(settings, _job(settings, given).id) as folder:
+        if (folder / REJECTS).is_file():
+            yield from rejects.as_csv(folder / REJECTS)
 
 
 def _job(settings: Settings, given: str | None) -> store.Resource:
     with transaction(settings) as conn:
         return find(conn, "DatasetImportJob", given, "import job")
-
-
-def _folder(settings: Settings, job: store.Resource) -> Path:
-    return settings.imports_dir / job.id
-
-
-def _rejects(settings: Settings, job: store.Resource) -> Path:
-    return _folder(settings, job) / "rejects.parquet"
 
 
 def _verdict(job: store.Resource) -> list[str]:

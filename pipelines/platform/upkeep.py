@@ -14,6 +14,8 @@ from pipelines.registry.database import drop_served_partitions, ensure_served_pa
 from pipelines.registry.tables import outbox, resources, workers
 from pipelines.repository import GroupRepository, RepositoryError
 from pipelines.settings import Settings
+from pipelines.versions import bentos
+from pipelines.versions.lookup import dropped
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +53,17 @@ def discard_work(conn: Connection, settings: Settings) -> None:
             job = store.get(conn, id=id)
         if job is None or job.status not in store.UNFINISHED:
             shutil.rmtree(work, ignore_errors=True)
+
+
+def discard_artefacts(conn: Connection, settings: Settings) -> None:
+    """Take versions that are gone or dropped out of the Bento store: who removed them may have worked on another machine."""
+    for model in (settings.bento_home / "models").glob("solution-*/*/"):
+        if model.name.startswith("."):
+            continue  # on its way in or out
+        with conn.begin():
+            version = store.get(conn, id=model.name)
+        if version is None or dropped(version) is not None:
+            bentos.remove(settings, model.parent.name.removeprefix("solution-"), model.name)
 
 
 def collect_repositories(conn: Connection, settings: Settings) -> None:

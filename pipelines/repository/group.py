@@ -16,7 +16,6 @@ from pipelines.repository.locks import locked, locked_if_free
 from pipelines.repository.processes import capture, end_leftovers, log, stream
 from pipelines.repository.shared import Everywhere, everywhere, everywhere_if_free, leave_nothing
 from pipelines.repository.worktree import Worktree, dump_yaml, write_text
-from pipelines.settings import Settings
 
 
 class GroupRepository(Contents):
@@ -148,11 +147,13 @@ class GroupRepository(Contents):
 
     def _check_out(self, scratch: Path, job_id: str, descriptor: int, targets: Sequence[str]) -> None:
         env, from_cache = self._env(job_id), dvc(["checkout", "--quiet", *targets])
-        try:
-            stream(from_cache, cwd=scratch, env=env, on_line=log.debug, descriptors=(descriptor,))
-        except CommandFailed:
-            log.info("not all in the cache: fetching from %s", self.layout.remote_url)
-            stream(dvc(["pull", "--quiet", *targets]), cwd=scratch, env=env, descriptors=(descriptor,))
+        if (self.layout.cache / "files").is_dir():
+            try:
+                stream(from_cache, cwd=scratch, env=env, on_line=log.debug, descriptors=(descriptor,))
+                return
+            except CommandFailed:
+                log.info("not all in the cache: fetching from %s", self.layout.remote_url)
+        stream(dvc(["pull", "--quiet", *targets]), cwd=scratch, env=env, descriptors=(descriptor,))
 
     # Removal ----------------------------------------------------------------------------------------
 

@@ -7,13 +7,15 @@ boto3 with a signature. Who may see DAG `dataset_import` may see what its runs w
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import FileResponse
+from starlette.background import BackgroundTask
 
 from data_checks.page import POLICY
+from pipelines.datasets.handover import opened
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -52,12 +54,11 @@ def create_reports_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="OpenPersonalize import reports", docs_url=None, redoc_url=None, openapi_url=None)
 
     def report(job_id: str) -> FileResponse:
-        return FileResponse(_file(settings, job_id, "report.html"), headers=HEADERS, media_type="text/html")
+        return _answer(settings, job_id, "report.html", media_type="text/html")
 
     def rejects(job_id: str) -> FileResponse:
-        path = _file(settings, job_id, "rejects.parquet")
-        name = f"rejects-{job_id}.parquet"
-        return FileResponse(path, headers=HEADERS, media_type="application/vnd.apache.parquet", filename=name)
+        kind = "application/vnd.apache.parquet"
+        return _answer(settings, job_id, "rejects.parquet", media_type=kind, filename=f"rejects-{job_id}.parquet")
 
     guard = [Depends(requires_access_dag(method="GET", param_dag_id=DAG_ID))]
     app.add_api_route("/{job_id}/report", report, dependencies=guard)
@@ -65,11 +66,16 @@ def create_reports_app(settings: Settings) -> FastAPI:
     return app
 
 
-def _file(settings: Settings, job_id: str, name: str) -> Path:
+def _answer(
+    settings: Settings, job_id: str, name: str, *, media_type: str, filename: str | None = None
+) -> FileResponse:
     """404 unless `job_id` looks like one and the file is there; nothing else reaches the disk."""
-    path = settings.imports_dir / job_id / name
-    if not _JOB_ID.fullmatch(job_id) or not path.is_file():
-        raise HTTPException(
-            404, f"There is no {name} of import job {job_id!r}; a job has one when task check has ended."
-        )
-    return path
+    with ExitStack() as stack:
+        path = stack.enter_context(opened(settings, job_id)) / name if _JOB_ID.fullmatch(job_id) else None
+        if path is None or not path.is_file():
+            raise HTTPException(
+                404, f"There is no {name} of import job {job_id!r}; a job has one when task check has ended."
+            )
+        # The folder may be there for this answer only.
+        close = BackgroundTask(stack.pop_all().close)
+        return FileResponse(path, headers=HEADERS, media_type=media_type, filename=filename, background=close)

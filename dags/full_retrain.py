@@ -46,6 +46,9 @@ def report_failure(context: Any) -> None:
     tags=["openpersonalize", "training", "schedule"],
     default_args={
         **support.DEFAULT_ARGS,
+        # An hour in which the database cannot be reached costs nobody a week.
+        "retries": 12,
+        "retry_delay": timedelta(minutes=5),
         "execution_timeout": timedelta(minutes=10),
         "pool": support.SCHEDULES_POOL,
         "on_failure_callback": report_failure,

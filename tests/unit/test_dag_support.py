@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
 
-from pipelines.dag_support import announce, failure_callback, no_retry, reason
+from pipelines.dag_support import announce, failure_callback, no_retry, reason, retraining_run
 from pipelines.settings import Settings
 
 
@@ -49,3 +50,20 @@ def test_a_failure_without_words_points_to_the_log() -> None:
     task = SimpleNamespace(task_id="reproduce")
     assert "Task reproduce failed (KeyError)" in reason({"exception": KeyError(), "ti": task, "run_id": "taste.1"})
     assert "run taste.1" in reason({"exception": None, "ti": task, "run_id": "taste.1"})
+
+
+def test_a_scheduled_run_decides_for_the_time_it_was_due_and_one_by_hand_for_its_own() -> None:
+    due, now = datetime(2026, 11, 22, tzinfo=UTC), datetime(2026, 11, 25, 15, tzinfo=UTC)
+    form = {"solution_arns": ["arn:taste"], "force": True}
+    dag = SimpleNamespace(dag_id="full_retrain")
+    late = SimpleNamespace(logical_date=due, run_after=due)
+    by_hand = SimpleNamespace(logical_date=None, run_after=now)
+    run = retraining_run({"dag": dag, "dag_run": late, "run_id": "scheduled__x", "params": form})
+    assert (run.asker.dag_id, run.moment, run.id, run.only, run.force) == (
+        "full_retrain",
+        due,
+        "scheduled__x",
+        ["arn:taste"],
+        True,
+    )
+    assert retraining_run({"dag": dag, "dag_run": by_hand, "run_id": "manual__x", "params": form}).moment == now

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, insert
 
 from pipelines.datasets import importing
 from pipelines.datasets.errors import ImportRefused
-from pipelines.datasets.snapshot import Snapshot
+from pipelines.datasets.snapshot import IMPORTED, Snapshot
 from pipelines.registry import store
 from pipelines.registry.database import engine
 from pipelines.registry.tables import records
@@ -115,6 +115,8 @@ def test_an_import_makes_a_tagged_snapshot_and_an_active_job(shop: Shop, tmp_pat
     taken = shop.snapshot("INTERACTIONS")
     assert taken is not None and taken.pop("bytes") > 1000
     assert taken == {"tag": f"data/{shop.datasets['INTERACTIONS'].id}/{job.id}", "rows": 1500, "parts": 1}
+    # By this a schedule knows that there is something new to train from.
+    assert shop.get(shop.datasets["INTERACTIONS"].id).internal[IMPORTED] == job.id
     snapshot = shop.open("INTERACTIONS", tmp_path / "out")
     snapshot.verify()
     assert (snapshot.rows, len(snapshot.ids("USER_ID"))) == (1500, 60)

@@ -28,7 +28,7 @@ from pipelines.platform.airflow_client import AirflowClient
 from pipelines.platform.questions import settle_questions
 from pipelines.platform.removal import remove_deleted
 from pipelines.platform.runs import settle_runs, start_runs
-from pipelines.platform.upkeep import collect_repositories, discard_work, prune_rows, turn_partitions
+from pipelines.platform.upkeep import collect_repositories, discard_artefacts, discard_work, prune_rows, turn_partitions
 from pipelines.registry.database import NOTIFY_CHANNEL, engine
 from pipelines.settings import Settings
 
@@ -127,6 +127,9 @@ def duties(settings: Settings, airflow: Airflow, at: float) -> list[Duty]:
         Duty("turning the partitions of served", quietly(turn_partitions), PRUNE_SECONDS),
         Duty("forgetting dead workers", quietly(prune_rows), PRUNE_SECONDS),
         Duty("removing work of killed jobs", quietly(lambda conn, _: discard_work(conn, settings)), PRUNE_SECONDS),
+        Duty(
+            "removing versions that are gone", quietly(lambda conn, _: discard_artefacts(conn, settings)), PRUNE_SECONDS
+        ),
         # Not at the start, when everything else has to come up.
         Duty(
             "collecting repositories",

@@ -19,8 +19,8 @@ from pipelines.repository.locks import locked
 from pipelines.repository.processes import OnLine
 from pipelines.settings import Settings
 from pipelines.versions.errors import VersionFailed
-from pipelines.versions.reproducing import BASE_BYTES, BYTES_PER_INPUT_BYTE, THREAD_VARIABLES
-from pipelines.versions.stage_log import StageLog
+from pipelines.versions.reproducing import BASE_BYTES, BYTES_PER_INPUT_BYTE
+from pipelines.versions.stage_log import THREAD_VARIABLES, StageLog
 
 LOCK = "dvc.lock"
 

@@ -13,11 +13,13 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, func, select
 
 from pipelines.datasets.impressions import resolve
 from pipelines.disk import require_disk
@@ -49,19 +51,20 @@ REPORT = "data/reports/update.json"
 def update(settings: Settings, version_id: str, now: datetime) -> None:
     """Fold what is new into the version, from the frozen inputs to the last worker of the runtime that serves it.
 
-    Goes on where an attempt that was killed stopped. Raises NotUpdatable, VersionFailed, CommandFailed, RepositoryError
-    or DiskFull.
+    Goes on where an attempt that was killed stopped, and waits while another run updates the version. Raises NotUpdatable,
+    VersionFailed, CommandFailed, RepositoryError or DiskFull.
     """
-    database = engine(settings, pool_size=1)
+    database = engine(settings, pool_size=2)
     try:
-        with database.begin() as conn:
-            found = _begin(conn, version_id, now)
-        # In a transaction of its own: the one above holds new events back.
-        with database.connect() as conn:
-            resolve(conn)
-        _make(settings, database, found)
-        _publish(settings, found)
-        _drop_older(settings, database, found)
+        with _alone(database, version_id):
+            with database.begin() as conn:
+                found = _begin(conn, version_id, now)
+            # In a transaction of its own: the one above holds new events back.
+            with database.connect() as conn:
+                resolve(conn)
+            _make(settings, database, found)
+            _publish(settings, found)
+            _drop_older(settings, database, found)
     finally:
         database.dispose()
 
@@ -78,6 +81,21 @@ def fail(settings: Settings, version_id: str, reason: str, now: datetime) -> Non
             }
             store.update(conn, version_id, internal={UPDATING: None, FAILED: failed}, touch=False)
             log.error("update %d of %s failed: %s", failed["number"], version.arn, reason)
+
+
+@contextmanager
+def _alone(database: Engine, version_id: str) -> Iterator[None]:
+    """One update of a version at a time, on all machines; the lock ends with its session, so a dead run holds up nobody."""
+    key = func.hashtextextended(f"openpersonalize:update:{version_id}", 0)
+    with database.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        try:
+            if not conn.execute(select(func.pg_try_advisory_lock(key))).scalar_one():
+                log.info("waiting for another run that updates version %s", version_id)
+                conn.execute(select(func.pg_advisory_lock(key)))
+            yield
+        finally:
+            # Back in the pool it would keep the lock.
+            conn.invalidate()
 
 
 def _begin(conn: Connection, version_id: str, now: datetime) -> Subject:

@@ -40,9 +40,9 @@ def make_world(conn: Connection, settings: Settings) -> World:
         return World(settings, group, add_solution(conn, group))
 
 
-def commit(conn: Connection, world: World, dataset: Resource, folder: Path) -> None:
+def commit(conn: Connection, world: World, dataset: Resource, folder: Path, job: str = "job1") -> None:
     """Make `folder`, which is moved, the dataset's snapshot."""
-    tag = f"data/{dataset.id}/job1"
+    tag = f"data/{dataset.id}/{job}"
     world.repository.commit_snapshot(dataset.id, folder, tag, "Import")
     with conn.begin():
         store.update(conn, dataset.id, internal={"snapshot": {"tag": tag, "rows": 1}})

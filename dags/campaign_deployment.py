@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Asset, AssetAlias, Param, dag, get_current_context, task
+from airflow import sdk
+from airflow.sdk import Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
 from pipelines import dag_lineage as lineage
@@ -38,6 +39,7 @@ report_failure = support.log_failure("the campaign goes on with what it served")
     catchup=False,
     max_active_runs=16,
     dagrun_timeout=timedelta(hours=2),
+    deadline=support.deadline(sdk, hours=1),
     tags=["openpersonalize", "serving"],
     default_args={**support.DEFAULT_ARGS, "on_failure_callback": report_failure},
     params={
@@ -99,8 +101,8 @@ def campaign_deployment() -> None:
         poke_interval=5,
         timeout=timedelta(hours=1).total_seconds(),
         execution_timeout=timedelta(minutes=10),
-        inlets=[lineage.VERSIONS.of(Asset)],
-        outlets=lineage.CAMPAIGNS.outlets(Asset, AssetAlias),
+        inlets=lineage.VERSIONS.inlets(sdk),
+        outlets=lineage.CAMPAIGNS.outlets(sdk),
     )
     def wait(campaign_id: str) -> bool:
         from pipelines.settings import Settings
@@ -111,7 +113,7 @@ def campaign_deployment() -> None:
         with support.no_retry(AirflowFailException, DeploymentFailed):
             done = not context["params"]["wait"] or is_deployed(settings, campaign_id)
         if done:
-            lineage.emit(context, Asset, AssetAlias, lineage.CAMPAIGNS, lineage.moved(settings, campaign_id))
+            lineage.emit(context, sdk, lineage.CAMPAIGNS, lineage.moved(settings, campaign_id))
         return done
 
     campaign_id: Any = update()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from airflow import sdk
 from airflow.sdk import Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -45,6 +46,7 @@ report_failure = support.failure_callback(_fail, support.resource_id("read"))
     catchup=False,
     max_active_runs=16,
     dagrun_timeout=timedelta(days=2),
+    deadline=support.deadline(sdk, hours=24),
     tags=["openpersonalize", "data"],
     default_args={**support.DEFAULT_ARGS, "on_failure_callback": report_failure},
     params={
@@ -62,7 +64,7 @@ report_failure = support.failure_callback(_fail, support.resource_id("read"))
             title="Where the list lies",
             description="s3://bucket/users.csv, s3://bucket/folder/ or file:///folder/ below an allowed root.",
         ),
-        **support.set_by_api(Param, "data deletion job"),
+        **support.set_by_api(sdk, "data deletion job"),
     },
 )
 def data_deletion() -> None:

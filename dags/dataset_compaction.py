@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from airflow import sdk
 from airflow.sdk import Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -37,6 +38,7 @@ report_failure = support.log_failure("no data has changed")
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(days=1),
+    deadline=support.deadline(sdk, hours=6),
     tags=["openpersonalize", "data"],
     default_args={**support.DEFAULT_ARGS, "on_failure_callback": report_failure},
     params={

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from airflow import sdk
 from airflow.sdk import Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -18,6 +19,7 @@ and this run does it.
 
 | task | what it does | when it fails |
 |---|---|---|
+| `create` | the export job, of a run that was started by hand | the form or what it names is wrong |
 | `export` | joins imported and streamed rows as `ingestion_mode` says, writes them as `<job name>-00001.csv`, ... of a gigabyte each, and puts each there | the reason names the bucket, the right that is missing and what the store answered |
 
 The rows are those of the moment in which the job was created. Files that a failed run has already put to S3 stay; a
@@ -42,6 +44,7 @@ report_failure = support.failure_callback(_fail, support.resource_id("create"))
     catchup=False,
     max_active_runs=16,
     dagrun_timeout=timedelta(days=1),
+    deadline=support.deadline(sdk, hours=12),
     tags=["openpersonalize", "data"],
     default_args={**support.DEFAULT_ARGS, "on_failure_callback": report_failure},
     params={
@@ -60,9 +63,13 @@ report_failure = support.failure_callback(_fail, support.resource_id("create"))
             description="s3://bucket/folder/ or file:///folder/ below an allowed root.",
         ),
         "ingestion_mode": Param(
-            "ALL", enum=["BULK", "PUT", "ALL"], title="What was imported, what was streamed, or both joined"
+            "ALL",
+            type="string",
+            enum=["BULK", "PUT", "ALL"],
+            title="Which rows",
+            description="BULK: what was imported. PUT: what was streamed. ALL: both, joined.",
         ),
-        **support.set_by_api(Param, "export job"),
+        **support.set_by_api(sdk, "export job"),
     },
 )
 def dataset_export() -> None:

@@ -6,7 +6,8 @@ import logging
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Asset, AssetAlias, BaseOperatorLink, Param, dag, get_current_context, task
+from airflow import sdk
+from airflow.sdk import BaseOperatorLink, Param, dag, get_current_context, task
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -63,6 +64,7 @@ class ImportReport(BaseOperatorLink):
     catchup=False,
     max_active_runs=16,
     dagrun_timeout=timedelta(days=2),
+    deadline=support.deadline(sdk, hours=12),
     tags=["openpersonalize", "data"],
     default_args={**support.DEFAULT_ARGS, "on_failure_callback": report_failure},
     params={
@@ -80,8 +82,14 @@ class ImportReport(BaseOperatorLink):
             title="Where the data lies",
             description="s3://bucket/file.csv, s3://bucket/folder/ or file:///folder/ below an allowed root.",
         ),
-        "import_mode": Param("FULL", enum=["FULL", "INCREMENTAL"], title="Replace all bulk data, or add to it"),
-        **support.set_by_api(Param, "import job"),
+        "import_mode": Param(
+            "FULL",
+            type="string",
+            enum=["FULL", "INCREMENTAL"],
+            title="Import mode",
+            description="FULL replaces all bulk data of the dataset; INCREMENTAL adds to it.",
+        ),
+        **support.set_by_api(sdk, "import job"),
     },
 )
 def dataset_import() -> None:
@@ -122,7 +130,7 @@ def dataset_import() -> None:
         with support.no_retry(AirflowFailException, ImportRefused):
             check(Settings.from_env(), job_id)
 
-    @task(execution_timeout=timedelta(hours=6), outlets=lineage.SNAPSHOTS.outlets(Asset, AssetAlias))
+    @task(execution_timeout=timedelta(hours=6), outlets=lineage.SNAPSHOTS.outlets(sdk))
     def commit(job_id: str) -> None:
         from pipelines.datasets.importing import commit
         from pipelines.settings import Settings
@@ -130,7 +138,7 @@ def dataset_import() -> None:
         context, settings = get_current_context(), Settings.from_env()
         support.announce(context["dag_run"].conf)
         commit(settings, job_id)
-        lineage.emit(context, Asset, AssetAlias, lineage.SNAPSHOTS, lineage.imported(settings, job_id))
+        lineage.emit(context, sdk, lineage.SNAPSHOTS, lineage.imported(settings, job_id))
 
     job_id: Any = load()
     checked: Any = check(job_id)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from airflow import sdk
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import Asset, AssetAlias, Param, dag, get_current_context, task
+from airflow.sdk import Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
 from pipelines import dag_lineage as lineage
@@ -52,6 +53,7 @@ report_failure = support.failure_callback(_fail, support.resource_id("claim"))
     max_active_runs=100,
     # Two days of work, and a week in which a person may answer.
     dagrun_timeout=timedelta(days=9),
+    deadline=support.deadline(sdk, hours=12),
     tags=["openpersonalize", "training"],
     default_args={**support.DEFAULT_ARGS, "on_failure_callback": report_failure},
     params={
@@ -70,7 +72,7 @@ report_failure = support.failure_callback(_fail, support.resource_id("claim"))
             title="Fall of NDCG@25 that needs no approval",
             description="A share of the deployed version's: 0.1 is 10 %, 1 never asks. Empty: the platform's setting.",
         ),
-        **support.set_by_api(Param, "solution version"),
+        **support.set_by_api(sdk, "solution version"),
     },
 )
 def solution_version() -> None:
@@ -108,8 +110,8 @@ def solution_version() -> None:
 
     @task(
         execution_timeout=timedelta(hours=1),
-        inlets=[lineage.SNAPSHOTS.of(Asset)],
-        outlets=lineage.VERSIONS.outlets(Asset, AssetAlias),
+        inlets=lineage.SNAPSHOTS.inlets(sdk),
+        outlets=lineage.VERSIONS.outlets(sdk),
     )
     def publish(version_id: str) -> None:
         from pipelines.settings import Settings
@@ -119,7 +121,7 @@ def solution_version() -> None:
         support.announce(context["dag_run"].conf)
         with support.no_retry(AirflowFailException, VersionFailed):
             publish(settings, version_id)
-        lineage.emit(context, Asset, AssetAlias, lineage.VERSIONS, lineage.trained(settings, version_id))
+        lineage.emit(context, sdk, lineage.VERSIONS, lineage.trained(settings, version_id))
 
     @task.branch(execution_timeout=timedelta(minutes=10))
     def judge(version_id: str) -> list[str]:
@@ -140,8 +142,8 @@ def solution_version() -> None:
     @task(
         execution_timeout=timedelta(minutes=10),
         trigger_rule="none_failed_min_one_success",
-        inlets=[lineage.VERSIONS.of(Asset)],
-        outlets=lineage.CAMPAIGNS.outlets(Asset, AssetAlias),
+        inlets=lineage.VERSIONS.inlets(sdk),
+        outlets=lineage.CAMPAIGNS.outlets(sdk),
     )
     def deploy(version_id: str) -> None:
         from pipelines.settings import Settings
@@ -151,7 +153,7 @@ def solution_version() -> None:
         support.announce(context["dag_run"].conf)
         with support.no_retry(AirflowFailException, VersionFailed):
             deploy(settings, version_id)
-        lineage.emit(context, Asset, AssetAlias, lineage.CAMPAIGNS, lineage.deployed(settings, version_id))
+        lineage.emit(context, sdk, lineage.CAMPAIGNS, lineage.deployed(settings, version_id))
 
     version_id: Any = claim()
     approve = ApprovalOperator(

@@ -21,25 +21,24 @@ from pipelines.settings import Settings
 from pipelines.versions.rollout import JUDGE
 
 GROUP = "openpersonalize"
-"""Of every asset of ours."""
+"""Of the assets and aliases that a file declares; Airflow gives those that a task names a group of its own."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """An asset of a kind, and the alias under which a task names the one of a resource. The methods take Airflow's
-    classes Asset and AssetAlias."""
+    """An asset of a kind, and the alias under which a task names the one of a resource; `sdk` is airflow.sdk."""
 
     name: str
     uri: str
     alias: str
 
-    def of(self, asset: Any) -> Any:
-        """The asset of the kind: an inlet of what is made from it."""
-        return asset(self.name, self.uri, group=GROUP)
+    def inlets(self, sdk: Any) -> list[Any]:
+        """Of a task that makes something from it."""
+        return [sdk.Asset(self.name, self.uri, group=GROUP)]
 
-    def outlets(self, asset: Any, alias: Any) -> list[Any]:
+    def outlets(self, sdk: Any) -> list[Any]:
         """Of a task that makes one, and calls `emit`."""
-        return [self.of(asset), alias(self.alias, group=GROUP)]
+        return [*self.inlets(sdk), sdk.AssetAlias(self.alias, group=GROUP)]
 
 
 SNAPSHOTS = Kind("dataset snapshots", "x-openpersonalize:dataset-snapshots", "one dataset")
@@ -96,13 +95,13 @@ def moved(settings: Settings, campaign_id: str) -> list[Made]:
     return [_told(campaign)] if campaign is not None else []
 
 
-def emit(context: Any, asset: Any, alias: Any, kind: Kind, made: Iterable[Made]) -> None:
+def emit(context: Any, sdk: Any, kind: Kind, made: Iterable[Made]) -> None:
     """Hand the events to Airflow, in a task with the outlets of `kind`."""
     made = list(made)
-    of_kind, of_one = kind.outlets(asset, alias)
+    of_kind, of_one = kind.outlets(sdk)
     context["outlet_events"][of_kind].extra = {one.name: one.extra for one in made}
     for one in made:
-        context["outlet_events"][of_one].add(asset(one.name, one.uri, group=GROUP), extra=one.extra)
+        context["outlet_events"][of_one].add(sdk.Asset(one.name, one.uri), extra=one.extra)
 
 
 def _told(campaign: Resource) -> Made:

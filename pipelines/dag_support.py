@@ -50,18 +50,24 @@ NAME_OF_SOLUTION = "{{ task.op_kwargs['solution']['name'] }}"
 """`map_index_template` of a task with an argument `solution`: the UI shows the solution's name."""
 
 
-def set_by_api(param: Any, what: str) -> dict[str, Any]:
-    """The last fields of the form of a DAG that the API starts, for a `what`; `param` is Airflow's class Param."""
+def deadline(sdk: Any, hours: int) -> Any:
+    """A run that has not ended after so many hours says so (`late`) and is marked in the UI; `sdk` is airflow.sdk."""
+    queued, tell = sdk.DeadlineReference.DAGRUN_QUEUED_AT, sdk.SyncCallback(late, {"hours": hours})
+    return sdk.DeadlineAlert(queued, timedelta(hours=hours), tell, name=f"{hours} hours")
+
+
+def set_by_api(sdk: Any, what: str) -> dict[str, Any]:
+    """The last fields of the form of a DAG that the API starts, for a `what`; `sdk` is airflow.sdk."""
     text = {"type": ["null", "string"], "section": "Set by the API"}
     return {
-        "resource_id": param(
+        "resource_id": sdk.Param(
             None,
             **text,
             pattern="^[0-9a-f]{16}$",
             title=f"Id of the {what}",
             description=f"Leave it empty: a run that is started by hand makes its own {what}.",
         ),
-        "request_id": param(
+        "request_id": sdk.Param(
             None, **text, title="Request id", description="x-amzn-RequestId of the call, for the logs."
         ),
     }
@@ -69,6 +75,9 @@ def set_by_api(param: Any, what: str) -> dict[str, Any]:
 
 MADE = "made"
 """The XCom with the id of what a run has made for itself."""
+
+LATE = "late"
+"""Member of `internal` of a resource whose run takes long: the text that says so."""
 
 Fail = Callable[[Settings, str, str], None]
 """`fail(settings, resource_id, reason)`, as pipelines.versions.fail and pipelines.datasets.importing.fail."""
@@ -152,6 +161,23 @@ def log_failure(consequence: str) -> Callable[[Any], None]:
         log.error("%s; %s", reason(context), consequence)
 
     return report
+
+
+def late(hours: int, context: Any) -> None:
+    """What Airflow calls when a run has not ended after `hours` (a DeadlineAlert): a warning, and a line on its resource.
+
+    `openpersonalize versions` shows it; clients of the API do not, as nothing has failed.
+    """
+    from pipelines.registry import store
+    from pipelines.registry.database import transaction
+
+    run_id, dag_id = context["dag_run"]["dag_run_id"], context["dag_run"]["dag_id"]
+    text = f"Not finished after {hours} hours; run {run_id} of DAG {dag_id} in the Airflow UI shows what takes so long."
+    log.warning("%s", text)
+    with transaction(Settings.from_env()) as conn:
+        found = store.of_run(conn, run_id)
+        if found is not None and found.status in store.UNFINISHED:
+            store.update(conn, found.id, internal={LATE: text}, touch=False)
 
 
 def reason(context: Any) -> str:

@@ -14,14 +14,23 @@ def dag(dags: Any) -> Any:
 
 def test_the_steps_follow_each_other(dag: Any) -> None:
     order = [task.task_id for task in dag.topological_sort()]
-    assert order == ["claim", "reproduce", "publish", "deploy"]
+    assert order == ["claim", "reproduce", "publish", "judge", "approve", "deploy"]
     assert dag.get_task("publish").upstream_task_ids == {"claim", "reproduce"}
-    assert dag.get_task("deploy").upstream_task_ids == {"claim", "publish"}
+    assert dag.get_task("judge").upstream_task_ids == {"claim", "publish"}
+
+
+def test_one_way_leads_around_the_question_and_nobody_s_answer_deploys_nothing(dag: Any) -> None:
+    assert dag.get_task("judge").downstream_task_ids == {"approve", "deploy"}
+    assert dag.get_task("deploy").upstream_task_ids == {"claim", "judge", "approve"}
+    assert dag.get_task("deploy").trigger_rule == "none_failed_min_one_success"
+    approve = dag.get_task("approve")
+    assert (approve.options, approve.defaults) == (["Approve", "Reject"], ["Reject"])
+    assert dag.dagrun_timeout > approve.response_timeout
 
 
 def test_a_training_takes_two_slots_of_the_memory_pool_and_nothing_else_takes_any(dag: Any) -> None:
     assert (dag.get_task("reproduce").pool, dag.get_task("reproduce").pool_slots) == ("memory", 2)
-    assert {dag.get_task(task).pool for task in ("claim", "publish", "deploy")} == {"default_pool"}
+    assert {task.pool for task in dag.tasks if task.task_id != "reproduce"} == {"default_pool"}
 
 
 def test_it_never_starts_by_itself_and_ends_by_itself(dag: Any) -> None:
@@ -37,3 +46,13 @@ def test_the_form_refuses_what_is_no_solution(dag: Any) -> None:
     for wrong in ("taste", "arn:aws:personalize:us-east-1:123456789012:solution/taste/01234567"):
         with pytest.raises(ParamValidationError):
             arn.resolve(wrong)
+
+
+def test_the_form_takes_a_share_for_the_fall(dag: Any) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    fall = dag.params.get_param("allowed_fall")
+    assert (fall.resolve(), fall.resolve(0.25)) == (None, 0.25)
+    for wrong in (10, -0.1, "10 %"):
+        with pytest.raises(ParamValidationError):
+            fall.resolve(wrong)

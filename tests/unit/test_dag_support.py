@@ -7,9 +7,12 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy import Connection
 
-from pipelines.dag_support import announce, failure_callback, no_retry, reason, retraining_run
+from pipelines.dag_support import LATE, announce, failure_callback, late, log_failure, no_retry, reason, retraining_run
+from pipelines.registry import store
 from pipelines.settings import Settings
+from tests.support.registry import add_group, add_solution, add_version
 
 
 class Final(Exception):
@@ -67,3 +70,31 @@ def test_a_scheduled_run_decides_for_the_time_it_was_due_and_one_by_hand_for_its
         True,
     )
     assert retraining_run({"dag": dag, "dag_run": by_hand, "run_id": "manual__x", "params": form}).moment == now
+
+
+def test_a_failure_that_no_resource_waits_for_is_in_the_log_with_what_it_means(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    log_failure("no data has changed")({"exception": OSError("the disk is gone")})
+    assert [record.getMessage() for record in caplog.records] == ["the disk is gone; no data has changed"]
+
+
+@pytest.mark.parametrize(("status", "told"), [(store.CREATE_IN_PROGRESS, True), (store.ACTIVE, False)])
+def test_a_run_that_takes_long_says_so_on_its_resource(
+    conn: Connection, settings: Settings, monkeypatch: pytest.MonkeyPatch, status: str, told: bool
+) -> None:
+    for name, value in settings.to_env().items():
+        monkeypatch.setenv(name, value)
+    with conn.begin():
+        version = add_version(conn, add_solution(conn, add_group(conn)), status=status)
+        run_id = store.wish(conn, version, "solution_version")
+    late(12, {"dag_run": {"dag_run_id": run_id, "dag_id": "solution_version"}})
+    late(12, {"dag_run": {"dag_run_id": "of nothing", "dag_id": "dataset_compaction"}})
+    with conn.begin():
+        found = store.get(conn, id=version.id)
+    assert found is not None
+    assert found.internal.get(LATE) == (
+        f"Not finished after 12 hours; run {run_id} of DAG solution_version in the Airflow UI shows what takes so long."
+        if told
+        else None
+    )

@@ -13,7 +13,9 @@ from pipelines.platform.metrics_views import METRICS
 from pipelines.versions.comparing import Comparison, Data, Pair
 
 LABELS = {key: label for label, key in METRICS.items()}
-SHARES = ("new_users", "new_items", "new_actions")
+SHOWN_EXAMPLES = 3
+SOME, FAR = 0.1, 0.25
+"""Of the population stability index, by custom."""
 
 
 def show(console: Console, found: Comparison) -> None:
@@ -69,11 +71,25 @@ def _data(console: Console, data: Data, found: Comparison) -> None:
         table.add_row(pair.name.replace("_", " "), _count(pair.name, pair.a), _count(pair.name, pair.b))
     console.print(table)
     for name, value in data.drift.items():
-        said = f"{value:.1%} of b's" if name in SHARES else f"{value:.3f}"
-        examples = "; ".join(data.examples.get(name, ())[:3])
-        console.print(f"drift  {name} {said}{f'  ({examples})' if examples else ''}", markup=False, soft_wrap=True)
-    if any(name not in SHARES and name != "rows" for name in data.drift):
-        console.print("       of values: a stability index; above 0.1 they moved, above 0.25 far", markup=False)
+        examples = "; ".join(data.examples.get(name, ())[:SHOWN_EXAMPLES])
+        console.print(
+            f"drift  {_drift(name, value)}{f'  ({examples})' if examples else ''}", markup=False, soft_wrap=True
+        )
+
+
+def _drift(name: str, value: float) -> str:
+    """In words, with what the number means (pipelines/datasets/drift.py)."""
+    kind, _, column = name.partition(":")
+    if name == "rows":
+        return f"rows: {value:.2f} times a's"
+    if kind == "filled":
+        return f"{column}: {value:.1%} of the cells more, or fewer, are filled"
+    if kind == "median":
+        return f"{column}: its median moved by {value:.2f} of the width of the middle half"
+    if name.startswith("new_"):
+        return f"{name.replace('_', ' ')}: {value:.1%} of b's"
+    far = "far" if value > FAR else "somewhat" if value > SOME else "hardly"
+    return f"{name}: stability index {value:.3f}, {far} moved"
 
 
 def _count(name: str, value: Any) -> str:

@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING
 
+from data_checks import drift_report
 from data_checks.judge import Outcome, Verdict
 from data_checks.page import page, table
 from data_checks.plots import bars
 
 if TYPE_CHECKING:
+    from pipelines.datasets.deployed import Found
     from pipelines.datasets.profile import Profile, Summary
     from pipelines.datasets.profile_queries import Shape
     from pipelines.datasets.rejects import Group, Sample
@@ -26,9 +28,16 @@ SHOWN_PLOTS = 24
 
 
 def render(
-    profile: Profile, verdict: Verdict, samples: Sequence[Sample], about: Mapping[str, str] | None = None
+    profile: Profile,
+    verdict: Verdict,
+    samples: Sequence[Sample],
+    about: Mapping[str, str] | None = None,
+    deployed: Sequence[Found] = (),
 ) -> str:
-    """The report of a judged import; `about`: what a person knows it by (where the data came from, the job's ARN)."""
+    """The report of a judged import; `about`: what a person knows it by (where the data came from, the job's ARN).
+
+    `deployed`: what came of holding it against the trainings of deployed versions.
+    """
     return page(
         f"{profile.dataset_type} import {profile.name}",
         [
@@ -39,6 +48,7 @@ def render(
             _broken("Warnings", "note", verdict.warnings, profile),
             _groups(profile.rejects),
             _samples(samples, profile),
+            drift_report.section(deployed),
             _beside(profile),
             _plots(profile),
             _columns(profile),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from data_checks.judge import Verdict
+    from pipelines.datasets.deployed import Found
 
 # Beside the CSV itself: what DuckDB may spill, the new part, its copies in DVC's cache and remote.
 DISK_FACTOR = 2
@@ -86,10 +87,12 @@ def check(
     rejects_path: Path | None = None,
     overrides: Mapping[str, Mapping[str, Any]] | None = None,
     about: Mapping[str, str] | None = None,
+    deployed: Sequence[Found] = (),
 ) -> Verdict:
     """Judge a profile with Great Expectations and write the report; imports GX (five CPU seconds).
 
-    `overrides`: how the dataset group has set rules, see data_checks.rules; `about` as in data_checks.report.
+    `overrides`: how the dataset group has set rules, see data_checks.rules; `about` and `deployed` as in
+    data_checks.report.
     """
     from data_checks.judge import judge, rules_for
     from data_checks.report import render
@@ -97,7 +100,7 @@ def check(
     verdict = judge(profile.row, rules_for(schema, overrides or {}))
     samples = rejects.samples(rejects_path) if rejects_path is not None and rejects_path.is_file() else []
     report.parent.mkdir(parents=True, exist_ok=True)
-    report.write_text(render(profile, verdict, samples, about), encoding="utf-8")
+    report.write_text(render(profile, verdict, samples, about, deployed), encoding="utf-8")
     return verdict
 
 

@@ -277,6 +277,7 @@ def _activate(settings: Settings, job: Job, profile: Profile, snapshot: dict[str
             log.info("dataset or job went away meanwhile: the snapshot is not taken over")
             return
         new = {"snapshot": snapshot, IMPORTED: row.id, "profile": asdict(profile.summary)}
+        deployed.keep(conn, row.internal.get(deployed.DRIFT, {}))
         store.update(conn, dataset.id, internal=new)
         store.update(
             conn,

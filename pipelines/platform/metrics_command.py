@@ -13,15 +13,17 @@ from pipelines.platform.finding import NotFound, find, find_version
 from pipelines.registry import store
 from pipelines.registry.database import transaction
 from pipelines.settings import Settings
+from pipelines.versions.rollout import told
 
 
 @dataclass(frozen=True)
 class Measurements:
-    """A version and its report (metrics.json of the stage `evaluate`)."""
+    """A version, its report (metrics.json of the stage `evaluate`), and what is to be said of its roll-out, if anything."""
 
     solution: str
     arn: str
     report: Mapping[str, Any]
+    rollout: str | None
 
 
 def collect(settings: Settings, given: str) -> Measurements:
@@ -33,11 +35,11 @@ def collect(settings: Settings, given: str) -> Measurements:
     report = version.internal.get("report")
     if report is None:
         raise NotFound(f"{_state(version)}; its numbers are there once it is ACTIVE")
-    return Measurements(solution.name, version.arn, report)
+    return Measurements(solution.name, version.arn, report, told(version))
 
 
 def as_json(found: Measurements) -> str:
-    """One object: solution, arn, report."""
+    """One object: solution, arn, report, rollout."""
     return json.dumps(asdict(found), indent=1, ensure_ascii=False)
 
 

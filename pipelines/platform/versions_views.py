@@ -38,7 +38,7 @@ def show(console: Console, found: Sequence[Past]) -> None:
         )
     console.print(table)
     for version in found:
-        for note in filter(None, (version.dropped, version.failure_reason, version.held)):
+        for note in filter(None, (version.dropped, version.failure_reason, version.held, version.late, version.drift)):
             console.print(f"{version.short}: {note}", markup=False, soft_wrap=True)
 
 

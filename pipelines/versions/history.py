@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from pipelines.datasets.deployed import drift_of
 from pipelines.registry import store
 from pipelines.registry.store import Resource
 from pipelines.repository import CommandFailed, GroupRepository
@@ -59,6 +60,10 @@ class Past:
     """Names of the campaigns that are being updated to it."""
     held: str | None
     """Why it waits for a person before campaigns follow."""
+    late: str | None
+    """Of one that is not finished: that it takes long, and where to look."""
+    drift: str | None
+    """That the world has moved on since it was trained, when it is critical; of what is deployed."""
     base: str | None
     """Of an UPDATE: short id of the version whose weights it has."""
     updates: int
@@ -109,6 +114,8 @@ def past(settings: Settings, conn: Connection, version: Resource) -> Past:
         serves=serves,
         coming=[one.name for one in campaigns if one.name not in serves],
         held=_held(internal),
+        late=internal.get("late") if version.status in store.UNFINISHED else None,
+        drift=_drift(conn, version) if campaigns else None,
         base=short(base) if base is not None else None,
         updates=len(internal.get("updates") or ()),
         snapshots=taken(conn, internal),
@@ -126,6 +133,12 @@ def _is_up(campaign: Resource) -> bool:
 def _held(internal: Mapping[str, Any]) -> str | None:
     held = internal.get("held")
     return str(held["reason"]) if held and not held.get("decision") else None
+
+
+def _drift(conn: Connection, version: Resource) -> str | None:
+    solution = store.get(conn, id=version.parent_id)
+    found = drift_of(solution, version.id) if solution is not None else None
+    return str(found["hint"]) if found and found["hint"] else None
 
 
 def taken(conn: Connection, frozen: Mapping[str, Any]) -> list[Taken]:

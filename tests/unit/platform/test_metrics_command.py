@@ -77,6 +77,23 @@ def test_a_version_that_loses_says_so_before_anything_else(settings: Settings, s
     assert lines[2].startswith(f" WARNING  {text}")
 
 
+def test_a_version_that_waited_for_a_person_says_what_became_of_it(settings: Settings, solution: Resource) -> None:
+    held = {
+        "reason": "NDCG@25 fell by 50.0%, more than the 10.0% that are allowed",
+        "against": "arn:older",
+        "metrics": {"new": 0.1, "deployed": 0.2},
+        "since": "2026-01-01T00:00:00+00:00",
+        "decision": None,
+    }
+    made = version(settings, solution, "00000001", store.ACTIVE, report=report(), held=held)
+    told = "NDCG@25 fell by 50.0%, more than the 10.0% that are allowed (0.1000 against 0.2000 of arn:older)."
+    assert f"Waits for a person (Required Actions in the Airflow UI): {told}" in shown(settings, made.arn)
+    decision = {"choice": "rejected", "by": "ada", "at": "2026-01-02T00:00:00+00:00"}
+    with transaction(settings) as conn:
+        store.update(conn, made.id, internal={"held": {**held, "decision": decision}})
+    assert f"Roll-out rejected by ada: {told}" in shown(settings, made.arn)
+
+
 def test_what_is_not_measurable_is_said_instead_of_a_table(settings: Settings, solution: Resource) -> None:
     data = walking()
     flat = replace(data, sequences=replace(data.sequences, times=np.full(1200, 7)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -16,6 +17,7 @@ from pipelines.settings import Settings
 AWAITING_INPUT = "awaiting_input"
 QUEUED, RUNNING, SUCCESS, FAILED = "queued", "running", "success", "failed"
 LIVING = (QUEUED, RUNNING)
+ENDED = (SUCCESS, FAILED)
 PAGE = 100
 TAG = "openpersonalize"
 """Of every DAG of ours."""
@@ -100,6 +102,26 @@ class AirflowClient:
                     self.stop(run["dag_id"], run["dag_run_id"])
                 stopped += len(runs)
         return stopped
+
+    def forget_runs(self, before: datetime) -> int:
+        """Delete runs that were due before, with their tasks, and have ended; how many, at most PAGE.
+
+        Each DAG's newest stays: by it Airflow knows when the next is due. Raises AirflowUnavailable.
+        """
+        query = {"state": ENDED, "run_after_lt": before.isoformat(), "order_by": "run_after", "limit": PAGE}
+        old = _expect(self._call("GET", f"/dags/~/dagRuns?{urlencode(query, doseq=True)}"), 200)["dag_runs"]
+        newest = {dag_id: self._newest_run(dag_id) for dag_id in {run["dag_id"] for run in old}}
+        forgotten = [run for run in old if run["dag_run_id"] != newest[run["dag_id"]]]
+        for run in forgotten:
+            answer = self._call("DELETE", f"/dags/{quote(run['dag_id'])}/dagRuns/{quote(run['dag_run_id'])}")
+            if answer.status not in (204, 404):
+                raise AirflowUnavailable(f"Airflow keeps a run that is old: it {answer.problem} {_detail(answer)}")
+        return len(forgotten)
+
+    def _newest_run(self, dag_id: str) -> str | None:
+        query = urlencode({"order_by": "-run_after", "limit": 1})
+        runs = _expect(self._call("GET", f"/dags/{quote(dag_id)}/dagRuns?{query}"), 200)["dag_runs"]
+        return runs[0]["dag_run_id"] if runs else None
 
     def _tagged(self) -> list[str]:
         """A company's own Airflow runs others' DAGs too."""

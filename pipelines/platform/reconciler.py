@@ -22,13 +22,20 @@ import psycopg
 from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from pipelines.platform import questions, runs
+from pipelines.platform import questions, runs, upkeep
 from pipelines.platform.activation import activate_campaigns
 from pipelines.platform.airflow_client import AirflowClient
 from pipelines.platform.questions import settle_questions
 from pipelines.platform.removal import remove_deleted
 from pipelines.platform.runs import settle_runs, start_runs
-from pipelines.platform.upkeep import collect_repositories, discard_artefacts, discard_work, prune_rows, turn_partitions
+from pipelines.platform.upkeep import (
+    collect_repositories,
+    discard_artefacts,
+    discard_work,
+    forget_runs,
+    prune_rows,
+    turn_partitions,
+)
 from pipelines.registry.database import NOTIFY_CHANNEL, engine
 from pipelines.settings import Settings
 
@@ -46,7 +53,7 @@ COLLECT_SECONDS = 3600.0
 LONGEST_WAIT = 10.0
 
 
-class Airflow(runs.Airflow, questions.Airflow, Protocol):
+class Airflow(runs.Airflow, questions.Airflow, upkeep.Airflow, Protocol):
     """What the duties need of pipelines.platform.airflow_client."""
 
 
@@ -134,6 +141,12 @@ def duties(settings: Settings, airflow: Airflow, at: float) -> list[Duty]:
         Duty(
             "collecting repositories",
             quietly(lambda conn, _: collect_repositories(conn, settings)),
+            COLLECT_SECONDS,
+            due=at + COLLECT_SECONDS,
+        ),
+        Duty(
+            "forgetting old DAG runs",
+            lambda _, now: forget_runs(settings, airflow, now),
             COLLECT_SECONDS,
             due=at + COLLECT_SECONDS,
         ),

@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import shutil
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from sqlalchemy import Connection, delete, select
 
 from pipelines.datasets.impressions import resolve
+from pipelines.platform.airflow_client import AirflowUnavailable
+from pipelines.platform.logfiles import TASK_LOG_DAYS
 from pipelines.registry import store
 from pipelines.registry.database import drop_served_partitions, ensure_served_partitions
 from pipelines.registry.tables import outbox, resources, workers
@@ -21,6 +24,29 @@ log = logging.getLogger(__name__)
 
 WORKER_FORGOTTEN = timedelta(minutes=1)
 WISH_FORGOTTEN = timedelta(days=7)
+
+
+class Airflow(Protocol):
+    """What is needed of pipelines.platform.airflow_client."""
+
+    def forget_runs(self, before: datetime) -> int: ...
+
+
+def forget_runs(settings: Settings, airflow: Airflow, now: datetime) -> str | None:
+    """Runs whose tasks' logs are gone too; what kept Airflow from it, or None.
+
+    Sixty runs a day are the schedules' own, of 9 KB in the database, and most found nothing to do. A company's own
+    Airflow keeps its runs as long as the company likes.
+    """
+    if settings.airflow_url:
+        return None
+    try:
+        forgotten = airflow.forget_runs(now - timedelta(days=TASK_LOG_DAYS))
+    except AirflowUnavailable as error:
+        return str(error)
+    if forgotten:
+        log.info("forgot %d DAG run(s) of more than %d days ago", forgotten, TASK_LOG_DAYS)
+    return None
 
 
 def prune_rows(conn: Connection, now: datetime) -> None:

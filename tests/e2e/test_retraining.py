@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -77,3 +78,13 @@ def test_solutions_are_retrained_side_by_side_and_one_that_fails_holds_up_no_oth
     assert run(platform, "automatic_training", "again", solution_arns=[arns["good"]]) == SUCCESS
     assert len(personalize.list_solution_versions(solutionArn=arns["good"])["solutionVersions"]) == 1
     assert run(platform, "full_retrain", "no-such", solution_arns=[arns["good"] + "x"]) == FAILED
+
+
+def test_ended_runs_are_forgotten_but_for_the_newest_of_each_dag(platform: Settings) -> None:
+    for name in ("one", "two"):
+        assert run(platform, "full_retrain", name) == SUCCESS
+    airflow = AirflowClient(platform)
+    newest = datetime.now(UTC) + timedelta(hours=1)
+    assert airflow.forget_runs(newest) >= 1
+    assert [airflow.state("full_retrain", name) for name in ("one", "two")] == [None, SUCCESS]
+    assert airflow.forget_runs(newest) == 0

@@ -13,8 +13,8 @@ from pipelines.repository import remote
 from pipelines.repository.environment import child_env, dvc
 from pipelines.repository.errors import RepositoryError
 from pipelines.repository.group import GroupRepository
-from pipelines.repository.locks import locked
 from pipelines.repository.processes import OnLine, capture, end_leftovers, log, stream
+from pipelines.repository.saving import kept
 from pipelines.repository.worktree import write_text
 
 
@@ -47,7 +47,7 @@ def clone(repository: GroupRepository, tag: str, path: Path, site: Path, *pulled
     end_leftovers(str(path))
     found = Clone(path, site)
     path.mkdir(parents=True)
-    with locked(repository.layout.lock("jobs"), shared=True):
+    with kept(repository):
         found.git("clone", "--quiet", "--no-checkout", str(repository.layout.git_dir), ".")
         found.git("switch", "--quiet", "--no-track", "--create", f"from/{tag}", f"refs/tags/{tag}")
         # Where the remote is now; what is committed says where it was when the group was made.

@@ -9,11 +9,14 @@ from pipelines.repository.group import GroupRepository
 
 
 def link_cached(repository: GroupRepository, tag: str, path_in_repo: str, destination: Path) -> bool:
-    """Fill `destination` with links to the files of a tracked directory; False when not all of them are in the cache.
+    """Fill `destination` with links to the files of a tracked directory; False when not all of them are in the cache,
+    or when that does not last (pipelines/repository/shared.py).
 
     Costs a hundredth of what `materialise` does, which fetches what is missing. Raises RepositoryError when the tag
     does not have the directory.
     """
+    if repository.is_shared:
+        return False
     listing = _object(repository, str(repository.pointer(tag, path_in_repo)["md5"]))
     if not listing.is_file():
         return False

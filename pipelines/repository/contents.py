@@ -25,6 +25,11 @@ class Contents:
         self._shared = SharedTags(settings, group_id, self.layout.git_dir) if settings.git_remote else None
         self._is_fresh = False
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other machines have a copy of their own; the data is then in the remote only."""
+        return self._shared is not None
+
     def ensure(self) -> None:
         """Make the repository unless it is there; several callers at once are fine."""
         if self.layout.git_dir.is_dir():

@@ -15,7 +15,7 @@ from pipelines.registry.database import libpq_url
 from pipelines.repository import GroupRepository, RepositoryError
 from pipelines.repository.locks import locked_if_free
 from pipelines.settings import Settings
-from tests.support.machines import data_of_groups, machines
+from tests.support.machines import machines
 
 GROUP, OTHER = "0123456789abcdef", "fedcba9876543210"
 
@@ -33,18 +33,6 @@ def tag_something(repository: GroupRepository, name: str) -> str:
         tree.git("commit", "--quiet", "-m", name)
         tree._tag(f"some/{name}")
     return f"some/{name}"
-
-
-def test_a_snapshot_of_one_machine_is_checked_out_on_another_and_stays_with_neither(
-    homes: Iterator[Settings], tmp_path: Path
-) -> None:
-    one, two = next(homes), next(homes)
-    (tmp_path / "snapshot").mkdir()
-    (tmp_path / "snapshot" / "rows").write_text("1,2,3")
-    GroupRepository(one, GROUP).commit_snapshot("d1", tmp_path / "snapshot", "data/d1/j1", "Import")
-    GroupRepository(two, GROUP).materialise("data/d1/j1", "snapshot", tmp_path / "out")
-    assert (tmp_path / "out" / "rows").read_text() == "1,2,3"
-    assert data_of_groups(one) == data_of_groups(two) == []
 
 
 def test_a_tag_that_moves_or_goes_does_so_everywhere_and_another_group_s_stay(homes: Iterator[Settings]) -> None:
@@ -72,7 +60,6 @@ def test_a_tag_that_moves_or_goes_does_so_everywhere_and_another_group_s_stay(ho
 def test_what_removes_data_waits_for_jobs_on_other_machines(homes: Iterator[Settings]) -> None:
     here, there = GroupRepository(next(homes), GROUP), GroupRepository(next(homes), GROUP)
     tag_something(there, "a")
-    assert there.collect()
     purging = threading.Thread(target=there.purge)
     with here.worktree("some/b", "b"):
         assert not there.collect()

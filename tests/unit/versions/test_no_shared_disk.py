@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from pipelines.versions import claim, publish, reproduce
 from tests.support.artefacts import make_artefact
 from tests.support.machines import data_of_groups, machines
 from tests.support.registry import add
-from tests.support.versions import World, look, make_world, new_version, tiny_stages
+from tests.support.versions import World, import_nothing, look, make_world, new_version, tiny_stages
 
 LEAVER, STAYER = "4f1c9a0b7d3e58264f1c9a0b7d3e5826", "4f1c9a0b7d3e58264f1c9a0b7d3e5821"
 
@@ -63,35 +64,44 @@ def left_on(home: Settings) -> list[Path]:
     return data_of_groups(home) + [path for folder in folders for path in folder.rglob("*") if path.is_file()]
 
 
-def test_from_an_import_to_what_the_runtime_loads(
+def test_from_a_snapshot_to_what_the_runtime_loads(
     conn: Connection, world: World, homes: Iterator[Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny_stages(monkeypatch, tmp_path)
-    job = import_job(conn, world, "first", *rows_of("u1", "u2"), "u3,i1,never,watch")
-    used = [next(homes) for _ in range(6)]
-    for home, task in zip(used, (importing.load, importing.check, importing.commit), strict=False):
-        task(home, job.id)
-    assert look(conn, job.id).status == store.ACTIVE
+    used = [next(homes) for _ in range(4)]
+    import_nothing(conn, replace(world, settings=used[0]), tmp_path / "work")
     version = new_version(conn, world.solution, "00000001")
-    for home, step in zip(used[3:], (claim, reproduce, publish), strict=True):
+    for home, step in zip(used[1:], (claim, reproduce, publish), strict=True):
         step(home, version.id)
     assert look(conn, version.id).status == store.ACTIVE
-    assert [left_on(home) for home in used] == [[]] * 6
-    assert not model_directory(used[5], world.solution.id, version.id).exists()
+    assert [left_on(home) for home in used] == [[]] * 4
+    assert not model_directory(used[3], world.solution.id, version.id).exists()
     runtime = next(homes)
     Artefact.open(fetch(runtime, world.solution.id, version.id))
-    with handover.opened(next(homes), job.id) as folder:
-        assert sorted(path.name for path in folder.iterdir()) == ["rejects.parquet", "report.html"]
-        assert "never" in (folder / "report.html").read_text()
     assert data_of_groups(runtime) == []
 
 
+@pytest.mark.soak
+def test_an_import_goes_from_machine_to_machine(conn: Connection, world: World, homes: Iterator[Settings]) -> None:
+    job = import_job(conn, world, "first", *rows_of("u1", "u2"), "u3,i1,never,watch")
+    used = [next(homes) for _ in range(3)]
+    for home, task in zip(used, (importing.load, importing.check, importing.commit), strict=True):
+        task(home, job.id)
+    assert look(conn, job.id).status == store.ACTIVE
+    assert [left_on(home) for home in used] == [[]] * 3
+    with handover.opened(next(homes), job.id) as folder:
+        assert sorted(path.name for path in folder.iterdir()) == ["rejects.parquet", "report.html"]
+        assert "never" in (folder / "report.html").read_text()
+
+
+@pytest.mark.soak
 def test_an_import_that_is_refused_says_why_on_every_machine(
     conn: Connection, world: World, homes: Iterator[Settings]
 ) -> None:
     job = import_job(conn, world, "bad", "u1,i1,never,watch")
+    importing.load(next(homes), job.id)
     with pytest.raises(importing.ImportRefused):
-        importing.load(next(homes), job.id)
+        importing.check(next(homes), job.id)
     assert look(conn, job.id).status == store.CREATE_FAILED
     with handover.opened(next(homes), job.id) as folder:
         assert "never" in (folder / "report.html").read_text()

@@ -1,6 +1,8 @@
 """Two snapshots of a dataset side by side: what each holds, and how far the second has moved from the first.
 
-Measured as an import is, and held against each other as an import is held against the one before it (drift.py).
+Measured as an import is, and held against each other as an import is held against the one before it (drift.py); of
+interactions also as new ones are against what a deployed version was trained on (deployed_drift.py): which items are
+chosen, and how many rows a day has.
 """
 
 from __future__ import annotations
@@ -9,13 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.datasets import drift, profile_columns, profile_events, profile_records
+from pipelines.datasets import deployed_drift, drift, profile_columns, profile_events, profile_records
 from pipelines.datasets.profile import Summary, Surroundings
 from pipelines.datasets.profile_queries import Part, Row
 from pipelines.datasets.reading import open_database
 from pipelines.datasets.snapshot import Snapshot
 
 DRIFT = "drift:"
+NEVER = float(2**62)
+"""Epoch seconds: no TIMESTAMP is left out for lying in the future."""
+LATELY = ("popularity", "volume")
+"""Numbers of deployed_drift that an import does not have."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +43,24 @@ def compare(before: Snapshot, after: Snapshot, names: tuple[str, str], work: Pat
     second = _summary(after, names[1], work / "after", before)
     found = drift.against(first, second.row, second.shapes)
     row = {**{name: value for name, value in second.row.items() if name.startswith(DRIFT)}, **found.row}
+    if after.manifest.dataset_type == "INTERACTIONS":
+        row |= _lately(before, after, work / "lately")
     return Moved(
         first.row,
         second.row,
         {name.removeprefix(DRIFT): value for name, value in row.items() if value is not None},
         {name.removeprefix(DRIFT): lines for name, lines in found.examples.items() if lines},
     )
+
+
+def _lately(before: Snapshot, after: Snapshot, work: Path) -> dict[str, float | int | None]:
+    connection = open_database(work)
+    try:
+        sides = [deployed_drift.Side(connection, (deployed_drift.Origin.of(one),), NEVER) for one in (before, after)]
+        found = deployed_drift.compare(*sides).row
+    finally:
+        connection.close()
+    return {f"{DRIFT}{name}": found.get(f"deployed:{name}") for name in LATELY}
 
 
 def _summary(snapshot: Snapshot, name: str, work: Path, previous: Snapshot | None) -> Summary:

@@ -86,6 +86,10 @@ def _drift(name: str, value: float) -> str:
         return f"{column}: {value:.1%} of the cells more, or fewer, are filled"
     if kind == "median":
         return f"{column}: its median moved by {value:.2f} of the width of the middle half"
+    if name == "popularity":
+        return f"items: their shares are {value:.2f} apart, where 0 is the same and 1 nothing in common"
+    if name == "volume":
+        return f"rows a day: {value:.2f} times a's"
     if name.startswith("new_"):
         return f"{name.replace('_', ' ')}: {value:.1%} of b's"
     far = "far" if value > FAR else "somewhat" if value > SOME else "hardly"

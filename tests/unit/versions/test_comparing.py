@@ -138,6 +138,7 @@ def test_two_versions_side_by_side(settings: Settings, pair: tuple[Resource, ...
         "drift  rows: 1.25 times a's",
         "drift  new users: 20.0% of b's",
         "far moved",
+        "drift  rows a day: 1.17 times a's",
     ):
         assert words in text
     assert json.loads(as_json(found))["data"][0]["rows"] == [1200, 1500]

@@ -37,7 +37,7 @@ def create_campaign(context: Context, given: Given) -> Given:
     asked = given["solutionVersionArn"]
     version = resolve(context, asked)
     config = given.get("campaignConfig", {})
-    _check_config(config, asked, version)
+    check_config(config, asked, version.doc["recipeArn"])
     deployment = _deployment(version, config, given.get("minProvisionedTPS", 1))
     solution = lookup.require(context, "Solution", version.doc["solutionArn"])
     made = create(
@@ -65,7 +65,7 @@ def update_campaign(context: Context, given: Given) -> Given:
     config = given.get("campaignConfig", campaign.doc.get("campaignConfig", {}))
     asked = given.get("solutionVersionArn")
     version = resolve(context, asked or _still(context, campaign, config))
-    _check_config(config, asked, version)
+    check_config(config, asked, version.doc["recipeArn"])
     if version.group_id != campaign.group_id:
         raise InvalidInput("solutionVersionArn: the version belongs to another dataset group than the campaign.")
     deployment = _deployment(version, config, given.get("minProvisionedTPS", campaign.doc["minProvisionedTPS"]))
@@ -148,9 +148,9 @@ def _served(deployment: dict[str, Any]) -> Given:
     }
 
 
-def _check_config(config: Given, asked: str | None, version: Resource) -> None:
-    """Raise InvalidInput for what this version cannot be served with; `asked` is None when no version was named."""
-    if require_recipe(version.doc["recipeArn"]).recipe_type == "USER_SEGMENTATION":
+def check_config(config: Given, asked: str | None, recipe_arn: str) -> None:
+    """Raise InvalidInput for what a version of the recipe cannot be served with; `asked` is None when no version was named."""
+    if require_recipe(recipe_arn).recipe_type == "USER_SEGMENTATION":
         raise InvalidInput("solutionVersionArn: a version of a USER_SEGMENTATION recipe cannot be deployed.")
     if config.get("syncWithLatestSolutionVersion") and asked is not None and not arns.is_latest(asked):
         raise InvalidInput(

@@ -10,22 +10,22 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipelines.aws.errors import AwsError
 from pipelines.control import avro, by_hand
+from pipelines.control.campaigns import check_config
 from pipelines.control.operations import OPERATIONS
 from pipelines.control.solution_config import check_solution
 from pipelines.declared import expressions, shape
 from pipelines.declared.expressions import BadExpression, Timing
 from pipelines.declared.reading import Document, Problem, Refused, step
 from pipelines.declared.wanted import SetUp, Source, Tags, Thing, Unavailable, WantedDataset, WantedSolution
+from pipelines.versions.updatable import UPDATE_RECIPES
 
 NOT_YET = "not available yet"
-UPDATABLE = ("aws-user-personalization", "aws-hrnn-coldstart")
-"""Recipes whose versions can be updated with new items and impressions (spec: training.md section 3)."""
 _MEMBER = re.compile(r"([A-Za-z][\w.]*): (.*)", re.DOTALL)
 
 
@@ -45,13 +45,13 @@ def check(document: Document, folder: str) -> SetUp:
 
 
 def _without(value: Any, paths: set[str], here: str) -> Any:
-    if here in paths and here:
-        return None
+    """The value less the members at these paths; a list keeps its length, so that paths go on being true."""
     if isinstance(value, dict):
-        return {key: _without(below, paths, step(here, key)) for key, below in value.items()}
+        kept = {key: below for key, below in value.items() if step(here, key) not in paths}
+        return {key: _without(below, paths, step(here, key)) for key, below in kept.items()}
     if isinstance(value, list):
-        kept = [_without(below, paths, step(here, number)) for number, below in enumerate(value)]
-        return [{} if below is None else below for below in kept]
+        places = [(step(here, number), below) for number, below in enumerate(value)]
+        return [{} if place in paths else _without(below, paths, place) for place, below in places]
     return value if here else {}
 
 
@@ -145,10 +145,10 @@ class _Reader:
             if solution is None:
                 continue
             self._jobs(section, path, solution.name)
-            if update is not None and solution.given["recipeArn"].rpartition("/")[2] not in UPDATABLE:
+            if update is not None and solution.given["recipeArn"].rpartition("/")[2] not in UPDATE_RECIPES:
                 self._wrong(
                     f"{path}.workflowConfig.schedules.update",
-                    f"only versions of {' and '.join(UPDATABLE)} can be updated: use full",
+                    f"only versions of {' and '.join(UPDATE_RECIPES)} can be updated: use full",
                 )
             version = (section.get("serviceConfig") or {}).get("solutionVersion") or {}
             yield WantedSolution(
@@ -156,7 +156,7 @@ class _Reader:
                 {"trainingMode": "FULL", "tags": self._root_tags(), **version},
                 full,
                 update,
-                tuple(self._campaigns(section, path)),
+                tuple(self._campaigns(section, path, solution.given["recipeArn"])),
             )
 
     def _solution(self, section: dict[str, Any], path: str, full: Timing | None) -> Thing | None:
@@ -171,18 +171,11 @@ class _Reader:
             "solutionConfig": {},
             **{name: value for name, value in thing.given.items() if name != "solutionVersion"},
         }
-        try:
-            check_solution(given, self.columns)
-        except AwsError as refused:
-            reason = str(refused)
-            if reason.startswith(NOT_YET):
-                self._later("solution", thing.name, path, reason)
-            else:
-                self._refused_member(f"{path}.serviceConfig", reason)
+        if not self._accepted(thing, check_solution, given, self.columns):
             return None
         return Thing("Solution", thing.name, path, given, thing.tags)
 
-    def _campaigns(self, section: dict[str, Any], path: str) -> Iterator[Thing]:
+    def _campaigns(self, section: dict[str, Any], path: str, recipe_arn: str) -> Iterator[Thing]:
         """A campaign follows its solution's newest version unless the file says otherwise: the AWS solution moves its
         campaigns to every version that its schedules train.
         """
@@ -190,7 +183,8 @@ class _Reader:
             thing = self._thing("Campaign", campaign, f"{path}.campaigns[{number}]")
             config = {"syncWithLatestSolutionVersion": True, **thing.given.get("campaignConfig", {})}
             given = {"minProvisionedTPS": 1, **thing.given, "campaignConfig": config}
-            yield Thing("Campaign", thing.name, thing.path, given, thing.tags)
+            if self._accepted(thing, check_config, config, None, recipe_arn):
+                yield Thing("Campaign", thing.name, thing.path, given, thing.tags)
 
     def _jobs(self, section: dict[str, Any], path: str, solution: str) -> None:
         for key, what in (("batchInferenceJobs", "batch inference"), ("batchSegmentJobs", "batch segments")):
@@ -249,6 +243,19 @@ class _Reader:
         for thing in things:
             if thing.name and counted[thing.kind, thing.name] > 1:
                 self._wrong(f"{thing.path}.serviceConfig.name", f"{thing.name} is there twice")
+
+    def _accepted(self, thing: Thing, check: Callable[..., object], *given: Any) -> bool:
+        """Whether the control plane's own check lets it pass; if not, it is left out or wrong."""
+        try:
+            check(*given)
+        except AwsError as refused:
+            reason = str(refused)
+            if reason.startswith(NOT_YET):
+                self._later(thing.kind.lower(), thing.name, thing.path, reason)
+            else:
+                self._refused_member(f"{thing.path}.serviceConfig", reason)
+            return False
+        return True
 
     def _refused_member(self, path: str, reason: str) -> None:
         """The control plane's messages begin with the member they are about."""

@@ -113,4 +113,8 @@ def _data(settings: Settings, source: Source) -> Data:
         return Data(None, str(refused), is_forbidden=True)
     except (ImportRefused, SourceUnreachable) as refused:
         return Data(None, str(refused))
-    return Data(found, "" if found else f"nothing lies at {source.location} or {source.location.rstrip('/')}.csv")
+    return Data(found, "" if found else f"nothing lies at {source.location} or at {_last(source.location)}.csv")
+
+
+def _last(location: str) -> str:
+    return location.rstrip("/").rpartition("/")[2]

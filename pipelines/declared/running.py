@@ -21,6 +21,7 @@ from pipelines.registry import store
 from pipelines.registry.database import transaction
 from pipelines.registry.store import Resource
 from pipelines.schedules.new_data import new_data
+from pipelines.schedules.updates_due import new_items
 from pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -45,9 +46,8 @@ def begin(settings: Settings, arn: str, what: str, moment: datetime, run: str) -
                 return one.id
         if what == IMPORT:
             made = _import(context, resource, record, moment)
-        elif not new_data(conn, resource, None):
-            raise NothingToDo(f"there are no interactions to train {resource.arn} from yet")
         else:
+            _refuse_without_news(conn, resource, record["mode"])
             made = create_automatic(context, resource, scheduled_for=moment, mode=record["mode"], tags=record["tags"])
         log.info("made %s", made.arn)
         return made.id
@@ -77,6 +77,20 @@ def _declared(context: Context, arn: str, what: str) -> tuple[Resource, Record]:
     if record is None:
         raise NothingToDo(f"the schedule is no longer declared: {what} of {arn}")
     return resource, record
+
+
+def _refuse_without_news(conn: Connection, solution: Resource, mode: str) -> None:
+    """Raise NothingToDo for a training without any data, or an update without new data or a version to update."""
+    if mode != "UPDATE":
+        if not new_data(conn, solution, None):
+            raise NothingToDo(f"there are no interactions to train {solution.arn} from yet")
+        return
+    versions = store.children(conn, solution.id, "SolutionVersion")
+    active = [version for version in versions if version.status == store.ACTIVE]
+    if not active:
+        raise NothingToDo(f"{solution.arn} has no version to update yet")
+    if not (new_data(conn, solution, active[-1]) or new_items(conn, solution, active[-1].internal)):
+        raise NothingToDo(f"nothing is new since {active[-1].arn}")
 
 
 def _import(context: Context, dataset: Resource, record: Record, moment: datetime) -> Resource:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from pipelines.declared.applying import Tell
 from pipelines.declared.steps import DOES, Action, Step
@@ -26,19 +25,21 @@ def show_plan(console: Console, group: str, steps: Sequence[Step]) -> None:
     """A line for each part that is not as the file says, in the order in which it is done; the others are counted."""
     console.print(f"[bold]Dataset group {group}[/]")
     kept = [step for step in steps if step.action is Action.KEEP]
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-    for overflow in ("fold", "fold", "fold", "fold"):
-        table.add_column(overflow=overflow)
-    for step in (*(one for one in steps if one not in kept), *(one for one in kept if one.detail and not one.schedule)):
-        style = STYLES.get(step.action, "")
-        action = f"[{style}]{step.action}[/]" if style else str(step.action)
-        table.add_row(action, step.what, escape(step.name), escape(step.detail))
-    if table.row_count:
-        console.print(table)
+    shown = [*(one for one in steps if one not in kept), *(one for one in kept if one.detail and not one.schedule)]
+    widths = [max((len(text) for text in column), default=0) for column in zip(*map(_words, shown), strict=True)]
+    for step in shown:
+        action, what, name = (text.ljust(width) for text, width in zip(_words(step), widths, strict=True))
+        console.print(f"[{STYLES.get(step.action, 'none')}]{action}[/]", end="  ")
+        # Not a table: what does not fit into the width of a pipe would be folded beyond reading.
+        console.print(f"{what}  {name}  {step.detail}".rstrip(), markup=False, soft_wrap=True)
     if kept:
         console.print(f"{len(kept)} as the file says")
     if not any(step.action in (*DOES, Action.REFUSE) for step in steps):
         console.print("nothing to do")
+
+
+def _words(step: Step) -> tuple[str, str, str]:
+    return str(step.action), step.what, step.name
 
 
 @contextmanager

@@ -72,12 +72,12 @@ def _due(conn: Connection, solution: Resource, *, asked_for: bool) -> tuple[Reso
     seen = replace(version, internal=updates[-1]) if updates else version
     if new_data(conn, solution, seen):
         return version, f"there are new interactions for {version.arn}"
-    if _new_items(conn, solution, seen.internal):
+    if new_items(conn, solution, seen.internal):
         return version, f"there are new items for {version.arn}"
     return None, f"nothing new for {version.arn}"
 
 
-def _new_items(conn: Connection, solution: Resource, seen: Mapping[str, Any]) -> bool:
+def new_items(conn: Connection, solution: Resource, seen: Mapping[str, Any]) -> bool:
     """Whether items were imported or put after these inputs were frozen."""
     datasets = store.in_group(conn, solution.group_id or "", "Dataset")
     items = next((dataset for dataset in datasets if dataset.doc["datasetType"] == "ITEMS"), None)

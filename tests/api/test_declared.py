@@ -7,10 +7,15 @@ import json
 import re
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import psycopg
 import pytest
 
+from pipelines.control import lookup
+from pipelines.control.context import Context, Given
+from pipelines.control.creation import create, members
+from pipelines.control.operations import OPERATIONS
 from pipelines.declared import applying, schedules
 from pipelines.platform import declaring_command
 from pipelines.platform.declaring_command import NotApplied
@@ -281,3 +286,27 @@ def test_json_and_yaml_say_the_same(settings, personalize, folder) -> None:
     as_json.write_text(json.dumps(read(SHOP).value))
     from_json, from_yaml = declaring_command.plan(settings, as_json, NOW), planned(settings, folder)
     assert from_json.steps == from_yaml.steps
+
+
+def test_what_the_platform_learns_is_applied_from_then_on(
+    settings, personalize, folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def create_filter(context: Context, given: Given) -> Given:
+        group = lookup.lock_active(context, "DatasetGroup", given["datasetGroupArn"])
+        made = create(context, "Filter", given, group=group, doc=members(given, "filterExpression"))
+        return {"filterArn": made.arn}
+
+    apply(settings, personalize, planned(settings, folder))
+    monkeypatch.setitem(cast(dict[str, Any], OPERATIONS), "CreateFilter", create_filter)
+    plan = planned(settings, folder)
+    assert ("create", "filter", "seen") in changes(plan)
+
+    assert apply(settings, personalize, plan).failed == []
+
+    assert ("keep", "filter", "seen") in [
+        (str(one.action), one.what, one.name) for one in planned(settings, folder).steps
+    ]
+    exported = declaring_command.export(settings, "shop", None)
+    assert 'EXCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("*")' in exported
+    [refused] = planned(settings, folder, SHOP.replace("EXCLUDE", "INCLUDE")).refused()
+    assert "a filter cannot be changed" in refused

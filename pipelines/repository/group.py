@@ -199,6 +199,7 @@ class GroupRepository(Contents):
 
         Waits for the jobs that run; those that come meanwhile wait for it.
         """
+        self.refresh()
         if not self.layout.git_dir.is_dir():
             return
         waiting_for = "the jobs that run in this dataset group"
@@ -206,6 +207,7 @@ class GroupRepository(Contents):
             everywhere(self._settings, self._jobs, waiting_for=waiting_for),
             locked(self.layout.lock("jobs"), waiting_for=waiting_for),
         ):
+            # Those that have ended while this waited have pushed tags.
             self.refresh()
             self._end_dead_jobs()
             # Stages' results by what they were made from; nothing else names those that go.

@@ -188,7 +188,8 @@ def leave_nothing(settings: Settings) -> None:
     """Remove the data of all groups in which no job runs on this machine; nothing to do where it is kept here only."""
     if not settings.git_remote or not settings.groups_dir.is_dir():
         return
-    for group in settings.groups_dir.iterdir():
+    # Not those with a dot: they are being deleted.
+    for group in settings.groups_dir.glob("[!.]*"):
         with locked_if_free(group / "locks" / "jobs.lock") as free:
             for name in _SCRATCH if free else ():
                 shutil.rmtree(group / name, ignore_errors=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,8 @@ from tests.support.own_airflow import PASSWORD, USER, OwnAirflow, install_wheel
 
 pytestmark = [pytest.mark.e2e, pytest.mark.soak]
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+PATIENCE = 1200.0
+"""Seconds for a job: Airflow's own defaults, unlike ours, are made for a machine of its own."""
 
 
 @dataclass
@@ -51,7 +52,7 @@ class Company:
             cwd=self.airflow.folder,
             capture_output=True,
             text=True,
-            timeout=400,
+            timeout=700,
             check=False,
         )
 
@@ -87,7 +88,7 @@ def company(postgres: EmbeddedPostgres) -> Iterator[Company]:
 
 @pytest.fixture(scope="module")
 def up(company: Company) -> Company:
-    started = company("up", "--no-airflow")
+    started = company("up", "--no-airflow", "--timeout", "600")
     assert started.returncode == 0, started.stdout + started.stderr
     assert f"Airflow        {company.airflow.url} (your own)" in started.stdout
     return company
@@ -119,9 +120,10 @@ def test_from_interactions_to_recommendations(up: Company) -> None:
     life = Life(Clients.of(up.settings), "theirs")
     life.group()
     data = up.airflow.folder.parent / "data"
-    life.import_all(shop.write(data))
+    for job in [life.start_import(kind, path) for kind, path in shop.write(data).items()]:
+        life.active("DatasetImportJob", job, seconds=PATIENCE)
     version = life.start_training("user-personalization", hidden_dimension="32")
-    life.active("SolutionVersion", version)
+    life.active("SolutionVersion", version, seconds=PATIENCE)
     campaign = life.deploy("theirs", version)
     items = life.clients.runtime.get_recommendations(campaignArn=campaign, userId="u1", numResults=500)["itemList"]
     assert len(items) == 100

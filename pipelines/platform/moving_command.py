@@ -46,11 +46,8 @@ def _known(conn: Connection, group: Resource) -> Callable[[str], bool]:
     gone = (DROPPED, NO_LONGER_REPRODUCIBLE)
 
     def wanted(tag: str) -> bool:
-        kind, parent, _ = tag.split("/")
         maker = there.get(job_of(tag))
-        return (
-            kind in ("sv", "data") and parent in there and maker is not None and not any(map(maker.internal.get, gone))
-        )
+        return tag.split("/")[1] in there and maker is not None and not any(map(maker.internal.get, gone))
 
     return wanted
 
@@ -60,8 +57,7 @@ def lines(found: Moved, what: str) -> list[str]:
     shown = [
         f"{what} {found.objects:,} objects, {found.bytes / 1e6:,.1f} MB; all {found.checked:,} that tags name are there"
     ]
-    kinds = {"sv/": "versions and updates", "data/": "snapshots"}
-    for start, words in kinds.items():
+    for start, words in (("sv/", "versions and updates"), ("data/", "snapshots")):
         new, old = (sum(tag.startswith(start) for tag in tags) for tags in (found.tags, found.there))
         shown.append(f"  {words}: {new:,}{f' new, {old:,} were there' if what == 'pulled' else ''}")
     shown += [f"  {tag} names another commit there; the one here stays" for tag in found.differing]

@@ -23,6 +23,9 @@ from pipelines.repository.locks import locked
 from pipelines.repository.places import Place, place
 from pipelines.repository.saving import kept, named
 
+KINDS = ("sv", "data")
+"""Tags of versions with their updates, and of snapshots. Imports' reports and rejects stay: a data deletion job that took
+one away leaves no mark by which a pull would know."""
 BUNDLE = "repo.bundle"
 INCOMING = "refs/incoming"
 OnObject = Callable[[int, int], None]
@@ -47,15 +50,16 @@ class Moved:
 
 
 def push(repository: GroupRepository, base: str, on_object: OnObject) -> Moved:
-    """Everything that a tag names, to `<base>/<group id>`; what is there already is not copied. Raises RepositoryError."""
+    """All versions and snapshots, to `<base>/<group id>`; what is there already is not copied. Raises RepositoryError."""
     source, target = place(repository.layout.remote_url), place(_below(base, repository))
     _refuse_own(repository, base)
     with kept(repository), tempfile.TemporaryDirectory(prefix="op-push-") as scratch:
-        if not repository.tags(""):
+        refs = "".join(f"refs/tags/{tag}\n" for kind in KINDS for tag in repository.tags(kind))
+        if not refs:
             raise RepositoryError("nothing was imported or trained in this dataset group yet: there is nothing to push")
         bundle = Path(scratch) / BUNDLE
         # First, so that it says which tags this push is of; those that come meanwhile are for the next.
-        repository._git("bundle", "create", "--quiet", str(bundle), "--tags", "main")
+        repository._git("bundle", "create", "--quiet", str(bundle), "--stdin", stdin=refs.encode())
         tags = _listed(repository, bundle)
         listed = "".join(f"{commit} refs/tags/{tag}\n" for tag, commit in tags.items())
         objects, copied, size = _copy(source, target, named(repository, listed), Path(scratch), on_object)
@@ -78,7 +82,9 @@ def pull(repository: GroupRepository, base: str, wanted: Callable[[str], bool], 
                 f"{_below(base, repository)} has no {BUNDLE}: nothing of this dataset group was pushed there"
             )
         here = {tag: repository.commit(tag) for tag in repository.tags("")}
-        listed = {tag: commit for tag, commit in _listed(repository, bundle).items() if wanted(tag)}
+        listed = {
+            tag: at for tag, at in _listed(repository, bundle).items() if tag.split("/")[0] in KINDS and wanted(tag)
+        }
         differing = sorted(tag for tag, commit in listed.items() if here.get(tag, commit) != commit)
         listed = {tag: commit for tag, commit in listed.items() if tag not in differing}
         new = sorted(set(listed) - set(here))

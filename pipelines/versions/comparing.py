@@ -66,10 +66,12 @@ class Comparison:
 
 def compare(settings: Settings, conn: Connection, a: Resource, b: Resource, work: Path) -> Comparison:
     """Snapshots come from the cache, else from the remote; `work` is an empty folder. Raises RepositoryError."""
-    first, second = past(settings, conn, a), past(settings, conn, b)
+    repositories = {group_id: GroupRepository(settings, str(group_id)) for group_id in (a.group_id, b.group_id)}
+    first, second = past(repositories[a.group_id], conn, a), past(repositories[b.group_id], conn, b)
     notes = []
     try:
-        data = [_data(settings, (a, first), (b, second), kind, work / kind) for kind in DATASET_TYPES]
+        sides = (_Side.of(repositories[a.group_id], first), _Side.of(repositories[b.group_id], second))
+        data = [_data(sides, kind, work / kind) for kind in DATASET_TYPES]
     except RepositoryError as error:
         data = []
         notes.append(f"The data cannot be compared: {error}")
@@ -108,19 +110,16 @@ def _parameters(version: Past) -> dict[str, Any]:
     return flat({name: value for name, value in version.params.items() if name not in APART})
 
 
-def _data(
-    settings: Settings, a: tuple[Resource, Past], b: tuple[Resource, Past], kind: DatasetType, work: Path
-) -> Data:
+def _data(sides: tuple[_Side, _Side], kind: DatasetType, work: Path) -> Data:
     from pipelines.datasets import comparing
 
-    sides = [_Side.of(settings, version, past, kind) for version, past in (a, b)]
-    streamed = tuple(side.streamed_rows(work / f"streamed-{n}") for n, side in enumerate(sides))
-    is_same = sides[0].pointer == sides[1].pointer
-    first = sides[0].snapshot(work / "a")
-    second = first if is_same else sides[1].snapshot(work / "b")
+    streamed = tuple(side.streamed_rows(kind, work / f"streamed-{n}") for n, side in enumerate(sides))
+    is_same = sides[0].pointer(kind) == sides[1].pointer(kind)
+    first = sides[0].snapshot(kind, work / "a")
+    second = first if is_same else sides[1].snapshot(kind, work / "b")
     rows, numbers, moved = (first.rows, second.rows), [], None
     if not is_same and all(rows):
-        moved = comparing.compare(first, second, (a[1].short, b[1].short), work / "spill")
+        moved = comparing.compare(first, second, (sides[0].name, sides[1].name), work / "spill")
         shown = ("users", "items", "first_timestamp", "last_timestamp")
         numbers = [Pair(name, moved.before[name], moved.after[name]) for name in shown if name in moved.after]
     return Data(
@@ -136,31 +135,32 @@ def _data(
 
 @dataclass(frozen=True)
 class _Side:
-    """A dataset's inputs at a version's tag."""
+    """A version's inputs at its tag."""
 
     repository: GroupRepository
     tag: str
-    kind: DatasetType
-    pointer: Mapping[str, Any]
+    name: str
 
     @classmethod
-    def of(cls, settings: Settings, version: Resource, past: Past, kind: DatasetType) -> _Side:
-        if past.tag is None:
-            raise RepositoryError(past.dropped or f"{past.arn} is {past.status}, nothing of it is committed")
-        repository = GroupRepository(settings, str(version.group_id))
-        return cls(repository, past.tag, kind, repository.pointer(past.tag, str(INPUTS / kind.lower())))
+    def of(cls, repository: GroupRepository, version: Past) -> _Side:
+        if version.tag is None:
+            raise RepositoryError(version.dropped or f"{version.arn} is {version.status}, nothing of it is committed")
+        return cls(repository, version.tag, version.short)
 
-    def snapshot(self, directory: Path) -> Snapshot:
+    def pointer(self, kind: DatasetType) -> Mapping[str, Any]:
+        return self.repository.pointer(self.tag, str(INPUTS / kind.lower()))
+
+    def snapshot(self, kind: DatasetType, directory: Path) -> Snapshot:
         from pipelines.datasets.snapshot import Snapshot
 
-        return Snapshot.open(self._fetched(str(INPUTS / self.kind.lower()), directory))
+        return Snapshot.open(self._fetched(str(INPUTS / kind.lower()), directory))
 
-    def streamed_rows(self, directory: Path) -> int:
+    def streamed_rows(self, kind: DatasetType, directory: Path) -> int:
         import pyarrow.parquet as pq
 
         there = set(self.repository.added(self.tag))
         files = [
-            self._fetched(path, directory / str(n)) / f"{self.kind.lower()}.parquet"
+            self._fetched(path, directory / str(n)) / f"{kind.lower()}.parquet"
             for n, path in enumerate(STREAMED)
             if path in there
         ]

@@ -88,11 +88,12 @@ def short(version: Resource) -> str:
 
 def versions_of(settings: Settings, conn: Connection, solution: Resource) -> list[Past]:
     """Every version of a solution, the newest first."""
-    return [past(settings, conn, one) for one in reversed(store.children(conn, solution.id, "SolutionVersion"))]
+    repository = GroupRepository(settings, str(solution.group_id))
+    return [past(repository, conn, one) for one in reversed(store.children(conn, solution.id, "SolutionVersion"))]
 
 
-def past(settings: Settings, conn: Connection, version: Resource) -> Past:
-    """One version; raises RepositoryError when the group's repository cannot be read."""
+def past(repository: GroupRepository, conn: Connection, version: Resource) -> Past:
+    """One version of the group; raises RepositoryError when its repository cannot be read."""
     internal = version.internal
     reason, campaigns = dropped(version), campaigns_of(conn, version)
     tag = internal.get("tag") if reason is None else None
@@ -120,7 +121,7 @@ def past(settings: Settings, conn: Connection, version: Resource) -> Past:
         updates=len(internal.get("updates") or ()),
         snapshots=taken(conn, internal),
         event_cutoff=internal.get("event_cutoff", 0),
-        params=committed_params(settings, version, tag) if tag else {},
+        params=committed_params(repository, tag) if tag else {},
         metrics=internal.get("metrics", {}),
         warnings=[warned["text"] for warned in report.get("warnings", ())],
     )
@@ -156,14 +157,13 @@ def job_of(tag: str) -> str:
     return tag.rpartition("/")[2][:JOB_ID_LENGTH]
 
 
-def committed_params(settings: Settings, version: Resource, tag: str) -> dict[str, Any]:
-    """params.yaml at a version's tag; empty when a data deletion job has left its artefact alone."""
+def committed_params(repository: GroupRepository, tag: str) -> dict[str, Any]:
+    """params.yaml at a version's tag; empty when a data deletion job has left its artefact alone, or the tag is lost."""
     import yaml
 
-    repository = GroupRepository(settings, str(version.group_id))
     try:
         found: dict[str, Any] = yaml.safe_load(repository.show(tag, PARAMS))
-    except CommandFailed:
+    except (CommandFailed, FileNotFoundError):  # the latter: the repository is lost, and the registry is not
         return {}
     return found
 

@@ -132,7 +132,8 @@ def _of_version(
     version: Resource,
     events: list[Event],
 ) -> Trace:
-    found, notes = past(settings, conn, version), []
+    repository = GroupRepository(settings, str(version.group_id))
+    found, notes = past(repository, conn, version), []
     update = _update(version, answer.at)
     frozen: dict[str, Any] = update or version.internal
     tag = str(update["tag"]) if update else found.tag
@@ -141,8 +142,8 @@ def _of_version(
         notes.append(f"Its commit is gone: {found.dropped}")
     elif tag is not None:
         try:
-            commit = GroupRepository(settings, str(version.group_id)).commit(tag)
-        except CommandFailed:
+            commit = repository.commit(tag)
+        except (CommandFailed, FileNotFoundError):
             notes.append(f"Tag {tag} is gone from the group's repository.")
     group = store.get(conn, id=version.group_id)
     return Trace(

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
 from pipelines.control import lookup
 from pipelines.control.context import Context, Given
@@ -224,9 +225,9 @@ def test_what_cannot_be_changed_is_refused_with_line_and_advice(
 
 
 @pytest.mark.usefixtures("data")
-def test_an_export_plans_nothing_here_and_everything_elsewhere(settings, personalize, folder, tmp_path) -> None:
-    text = SHOP + "tags: [{tagKey: team, tagValue: '1e5'}]\n"
-    apply(settings, personalize, planned(settings, folder, text), lambda: finish(settings))
+def test_an_export_plans_nothing_here_and_makes_the_same_elsewhere(settings, personalize, folder, db) -> None:
+    given = SHOP + "tags: [{tagKey: team, tagValue: '1e5'}]\n"
+    apply(settings, personalize, planned(settings, folder, given), lambda: finish(settings))
     finish(settings)
 
     exported = declaring_command.export(settings, "shop", None)
@@ -235,6 +236,11 @@ def test_an_export_plans_nothing_here_and_everything_elsewhere(settings, persona
 
     assert changes(planned(settings, folder, exported)) == []
     assert declaring_command.plan(settings, as_json, NOW).steps == planned(settings, folder, exported).steps
+    with db.begin() as conn:
+        conn.execute(text("TRUNCATE openpersonalize.resources CASCADE"))
+    assert apply(settings, personalize, planned(settings, folder, exported), lambda: finish(settings)).failed == []
+    finish(settings)
+    assert declaring_command.export(settings, "shop", None) == exported
 
 
 def test_a_schedule_is_known_to_airflow_while_it_is_in_the_file(settings, personalize, folder) -> None:

@@ -172,9 +172,35 @@ def test_a_version_needs_a_trainable_recipe_full_training_and_interactions(perso
     code, message = refused(personalize.create_solution_version, solutionArn=solution)
     assert (code, "Interactions" in message) == ("InvalidInputException", True)
     solution = personalize.create_solution(name="t", **{**given, "datasetGroupArn": group.arn})["solutionArn"]
-    code, message = refused(personalize.create_solution_version, solutionArn=solution, trainingMode="UPDATE")
-    assert (code, "UPDATE" in message) == ("InvalidInputException", True)
     personalize.create_solution_version(solutionArn=solution, trainingMode="AUTOTRAIN")
+
+
+def test_an_update_needs_a_full_version_that_is_active_and_a_recipe_that_takes_it(
+    personalize, group: Group, move
+) -> None:
+    def solution(recipe: str) -> str:
+        made = personalize.create_solution(name=recipe, datasetGroupArn=group.arn, recipeArn=RECIPE + recipe)
+        return str(made["solutionArn"])
+
+    def update(solution: str) -> str:
+        made = personalize.create_solution_version(solutionArn=solution, trainingMode="UPDATE")
+        return str(made["solutionVersionArn"])
+
+    sims, taste = solution("sims"), solution("user-personalization")
+    for arn in (sims, taste):
+        version = personalize.create_solution_version(solutionArn=arn)["solutionVersionArn"]
+        move(version, status="ACTIVE" if arn == sims else "CREATE FAILED")
+    code, message = refused(update, solution=sims)
+    assert (code, message.startswith("trainingMode: UPDATE is for aws-user-personalization")) == (
+        "InvalidInputException",
+        True,
+    )
+    code, message = refused(update, solution=taste)
+    assert (code, "no ACTIVE version of trainingMode FULL" in message) == ("InvalidInputException", True)
+    move(version, status="ACTIVE", internal={"metrics": {}})
+    made = update(taste)
+    shown = personalize.describe_solution_version(solutionVersionArn=made)["solutionVersion"]
+    assert (shown["trainingMode"], shown["trainingType"]) == ("UPDATE", "MANUAL")
 
 
 def test_versions_have_distinct_names_and_twenty_may_be_unfinished(personalize, group: Group) -> None:

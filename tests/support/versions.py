@@ -66,6 +66,7 @@ def import_shop(conn: Connection, world: World, work: Path) -> None:
         with conn.begin():
             there = {one.doc["datasetType"]: one for one in store.in_group(conn, world.group.id, "Dataset")}
             dataset = there.get(kind) or add_dataset(conn, world.group, kind)
+            store.update(conn, str(dataset.schema_id), doc={"schema": json.dumps(shop.SCHEMAS[kind])})
         build_snapshot(path, shop.SCHEMAS[kind], kind, work / "snapshot")
         commit(conn, world, dataset, work / "snapshot")
 
@@ -91,10 +92,11 @@ TINY = textwrap.dedent(
         params: [solution]
         outs: [data/prepared]
       package:
-        cmd: mkdir -p data/reports && cp {reports} data/reports/metrics.json && cp -r {artefact} data/artefact
+        cmd: mkdir -p data/reports data/model && cp {reports} data/reports/metrics.json && cp -r {artefact} data/artefact
+          && echo fitted > data/model/weights && echo {{}} > data/reports/hpo.json
         deps: [data/prepared]
         params: [hyperparameters]
-        outs: [data/artefact]
+        outs: [data/artefact, data/model, {{data/reports/hpo.json: {{cache: false}}}}]
         metrics:
           - data/reports/metrics.json: {{cache: false}}
     """

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -20,9 +21,10 @@ from pipelines.datasets.schema import ARRIVAL, read_schema, smallest_schema
 from pipelines.datasets.streamed import write, write_empty
 from pipelines.disk import replacing
 from pipelines.recipes.training_columns import DATASET_TYPES
-from pipelines.serving.artefact import Artefact
+from pipelines.serving.artefact import Artefact, LoadedEncoding
 from pipelines.serving.asked import Asked
 from pipelines.serving.recommender import Recommender
+from tests.support import quick_fit
 from tests.support.measured import ContraryRecipe
 
 ROOT = Path(__file__).parents[2]
@@ -109,6 +111,81 @@ def test_a_version_is_made_and_answers(worktree: Path) -> None:
     bins = report["calibration"]["bins"]
     assert len(stages.RELIABILITY.read_text().splitlines()) == 1 + len(bins)
     assert sum(found["pairs"] for found in bins) == 25 * report["test_users"]
+
+
+ITEMS = {
+    **smallest_schema("ITEMS").avro,
+    "fields": [
+        {"name": "ITEM_ID", "type": "string"},
+        {"name": "GENRES", "type": ["null", "string"], "categorical": True},
+        {"name": "CREATION_TIMESTAMP", "type": "long"},
+    ],
+}
+
+
+def put_items(ids: list[str], created: int) -> None:
+    table = pa.table(
+        {
+            "ITEM_ID": ids,
+            "GENRES": [f"g{int(identifier[1:]) // 10}" for identifier in ids],
+            "CREATION_TIMESTAMP": [created] * len(ids),
+            ARRIVAL: np.arange(1, len(ids) + 1),
+        }
+    )
+    write(iter([table]), EVENTS.with_name("items.parquet"), read_schema(ITEMS, "ITEMS"))
+
+
+def test_an_update_has_new_items_and_newer_counts_beside_the_same_weights_and_histories(worktree: Path) -> None:
+    wanted = {**params(), "update": {"updated_from": "v", "edition": 2, "cutoffs": {"events": 1200, "users": 0}}}
+    (worktree / "params.yaml").write_text(yaml.safe_dump(wanted))
+    events, known = streamed(40, 30), [f"i{n}" for n in range(100)]
+    put(events)
+    put_items(known, 1_500_000_000)
+    stages.prepare(wanted)
+    quick_fit.main()
+    before = Artefact.open(stages.ARTEFACT)
+    # What was frozen for the version stays under another name, and what has come since stands beside it.
+    EVENTS.parent.rename(stages.INPUTS / "before.streamed")
+    (stages.INPUTS / "before").mkdir()
+    (stages.INPUTS / "before.streamed").rename(stages.INPUTS / "before" / "streamed")
+    write_empty(smallest_schema("USERS"), EVENTS.with_name("users.parquet"))
+    newer = events.slice(0, 5)
+    put(newer.set_column(2, "TIMESTAMP", pa.array([1_700_000_000] * 5)).set_column(0, "USER_ID", pa.array(["u0"] * 5)))
+    put_items([*known, "i130"], 1_500_000_000)
+    shown = pa.table({"ITEM_ID": ["i130"], "SHOWN": pa.array([9], pa.int64())})
+    pq.write_table(shown, EVENTS.with_name("shown.parquet"))
+
+    stages.update(wanted)
+
+    after = Artefact.open(stages.ARTEFACT)
+    [new] = after.items.codes(["i130"])
+    assert new == 100 == len(before.items)
+    assert (after.shown[new], after.interactions[new], after.created[new]) == (9, 0, 1_500_000_000)
+    assert isinstance(after.answers, LoadedEncoding) and isinstance(before.answers, LoadedEncoding)
+    assert np.array_equal(after.answers.item_matrix[:100], before.answers.item_matrix)
+    assert (after.interactions.sum(), before.interactions.sum()) == (1205, 1200)
+    assert (after.newest, before.newest) == (1_700_000_000, 1_600_000_000 + 60 * 29)
+    for mine, theirs in zip(after.history(0), before.history(0), strict=True):
+        assert np.array_equal(mine, theirs)
+    assert (after.manifest["edition"], after.cutoffs, before.cutoffs) == (2, {"events": 1200, "users": 0}, {})
+    assert after.manifest["metrics"] == before.manifest["metrics"]
+    assert json.loads(stages.UPDATE.read_text()) == {
+        "interactions": 1205,
+        "new_interactions": 5,
+        "items": 101,
+        "new_items": 1,
+    }
+    first = files(stages.ARTEFACT)
+    stages.update(wanted)
+    assert files(stages.ARTEFACT) == first
+
+
+def test_an_update_reads_all_that_a_version_reads_and_writes_what_it_writes() -> None:
+    group = yaml.safe_load(stages_definition.group_dvc_yaml())["stages"]
+    [update] = yaml.safe_load(stages_definition.update_dvc_yaml())["stages"].values()
+    assert {*group["prepare"]["deps"], *group["package"]["deps"]} < set(update["deps"])
+    assert {*group["prepare"]["params"], *group["package"]["params"]} < set(update["params"])
+    assert group["package"]["outs"][0] in update["outs"]
 
 
 def test_the_same_inputs_and_parameters_give_the_same_bytes(worktree: Path) -> None:

@@ -60,5 +60,7 @@ def lines(found: Moved, what: str) -> list[str]:
     for start, words in (("sv/", "versions and updates"), ("data/", "snapshots")):
         new, old = (sum(tag.startswith(start) for tag in tags) for tags in (found.tags, found.there))
         shown.append(f"  {words}: {new:,}{f' new, {old:,} were there' if what == 'pulled' else ''}")
+    if found.removed:
+        shown.append(f"  removed there: {found.removed:,} objects that nothing names any more")
     shown += [f"  {tag} names another commit there; the one here stays" for tag in found.differing]
     return shown

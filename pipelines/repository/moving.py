@@ -47,10 +47,15 @@ class Moved:
     bytes: int
     checked: int
     """Objects that the tags name; all are there now."""
+    removed: int = 0
+    """Objects that were pushed before and that no tag names any more."""
 
 
 def push(repository: GroupRepository, base: str, on_object: OnObject) -> Moved:
-    """All versions and snapshots, to `<base>/<group id>`; what is there already is not copied. Raises RepositoryError."""
+    """All versions and snapshots, to `<base>/<group id>`; what is there already is not copied. Raises RepositoryError.
+
+    What was pushed before and has no tag any more goes there too: it may be of users who were deleted.
+    """
     source, target = place(repository.layout.remote_url), place(_below(base, repository))
     _refuse_own(repository, base)
     with kept(repository), tempfile.TemporaryDirectory(prefix="op-push-") as scratch:
@@ -64,7 +69,9 @@ def push(repository: GroupRepository, base: str, on_object: OnObject) -> Moved:
         listed = "".join(f"{commit} refs/tags/{tag}\n" for tag, commit in tags.items())
         objects, copied, size = _copy(source, target, named(repository, listed), Path(scratch), on_object)
         target.put(bundle, BUNDLE)
-    return Moved(sorted(tags), [], [], copied, size, objects)
+        useless = sorted(target.objects() - set(objects))
+        target.remove_objects(useless)
+    return Moved(sorted(tags), [], [], copied, size, len(objects), len(useless))
 
 
 def pull(repository: GroupRepository, base: str, wanted: Callable[[str], bool], on_object: OnObject) -> Moved:
@@ -95,7 +102,7 @@ def pull(repository: GroupRepository, base: str, wanted: Callable[[str], bool], 
             _set(repository, {tag: listed[tag] for tag in new})
         finally:
             _forget_incoming(repository)
-    return Moved(new, sorted(set(listed) & set(here)), differing, copied, size, objects)
+    return Moved(new, sorted(set(listed) & set(here)), differing, copied, size, len(objects))
 
 
 def _below(base: str, repository: GroupRepository) -> str:
@@ -123,8 +130,8 @@ def _fetch(repository: GroupRepository, bundle: Path, tags: list[str]) -> None:
 
 def _copy(
     source: Place, target: Place, directories: Iterable[str], scratch: Path, on_object: OnObject
-) -> tuple[int, int, int]:
-    """How many objects there are, how many were copied, and their bytes."""
+) -> tuple[list[str], int, int]:
+    """All objects that the directories name, how many were copied, and their bytes."""
     there = target.objects()
     wanted: dict[str, None] = {}
     for directory in sorted(directories):
@@ -148,7 +155,7 @@ def _copy(
         target.put_object(found, name)
         done += 1
         on_object(done, len(wanted))
-    return len(wanted), len(missing), size
+    return list(wanted), len(missing), size
 
 
 def _set(repository: GroupRepository, tags: dict[str, str]) -> None:

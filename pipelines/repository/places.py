@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,8 @@ from pipelines.repository import remote
 from pipelines.repository.errors import RepositoryError
 
 OBJECTS = "files/md5"
+AT_ONCE = 1_000
+"""Keys of one DeleteObjects, by S3's rule."""
 
 
 class Place(Protocol):
@@ -30,6 +32,9 @@ class Place(Protocol):
 
     def put_object(self, source: Path, digest: str) -> None:
         """There whole or not at all."""
+
+    def remove_objects(self, digests: Sequence[str]) -> None:
+        """They are gone; any that is not there is fine."""
 
     def file(self, name: str, scratch: Path) -> Path | None:
         """As `object`, of a file beside them."""
@@ -68,6 +73,10 @@ class Folder:
     def put_object(self, source: Path, digest: str) -> None:
         self.put(source, _path(digest))
 
+    def remove_objects(self, digests: Sequence[str]) -> None:
+        for digest in digests:
+            (self._root / _path(digest)).unlink(missing_ok=True)
+
     def file(self, name: str, scratch: Path) -> Path | None:  # noqa: ARG002  # it lies where it can be read
         path = self._root / name
         return path if path.is_file() else None
@@ -102,6 +111,12 @@ class Bucket:
 
     def put_object(self, source: Path, digest: str) -> None:
         self.put(source, _path(digest))
+
+    def remove_objects(self, digests: Sequence[str]) -> None:
+        with self._said():
+            for first in range(0, len(digests), AT_ONCE):
+                keys = [{"Key": self._key(_path(digest))} for digest in digests[first : first + AT_ONCE]]
+                self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": keys, "Quiet": True})
 
     def file(self, name: str, scratch: Path) -> Path | None:
         from botocore.exceptions import ClientError

@@ -41,8 +41,10 @@ def repository(made: Path, tmp_path: Path) -> GroupRepository:
 def test_what_was_pushed_to_a_bucket_comes_back_when_all_here_is_lost(s3: Any, repository: GroupRepository) -> None:
     commit = repository.commit(TAG)
     assert push(repository, "s3://shop/models", quiet).objects == 2
-    # Nothing is copied twice, and Git's part is there beside the objects.
-    assert push(repository, "s3://shop/models", quiet).objects == 0
+    s3.put_object(Bucket="shop", Key=f"models/{GROUP}/files/md5/00/{'1' * 30}", Body=b"of a deleted user")
+    # Nothing is copied twice, what nothing names goes, and Git's part is there beside the objects.
+    again = push(repository, "s3://shop/models", quiet)
+    assert (again.objects, again.removed) == (0, 1)
     keys = [entry["Key"] for entry in s3.list_objects_v2(Bucket="shop")["Contents"]]
     assert f"models/{GROUP}/repo.bundle" in keys and len(keys) == 3
     shutil.rmtree(repository.layout.root)

@@ -19,7 +19,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from pipelines.datasets import building, deployed, handover, source
+from pipelines.datasets import building, deployed, deployed_measuring, handover, source
 from pipelines.datasets.errors import ImportRefused
 from pipelines.datasets.known import known_ids
 from pipelines.datasets.profile import Profile, Summary
@@ -132,7 +132,9 @@ def check(settings: Settings, job_id: str) -> None:
         if job is None:
             return
         profile = Profile.load(job.profile)
-        moved = deployed.of_import(settings, job.dataset, job.overrides, job.snapshot, job.resource.created_at)
+        moved = deployed_measuring.of_import(
+            settings, job.dataset, job.overrides, job.snapshot, job.resource.created_at
+        )
         verdict = building.check(profile, job.schema, job.report, job.rejects, job.overrides, job.about, moved)
         for outcome in verdict.outcomes:
             log.info("%s %s", "ok     " if outcome.passed else outcome.rule.severity, outcome)

@@ -9,8 +9,9 @@ from typing import Any, cast
 
 from sqlalchemy import Connection
 
+from data_checks import drift
 from data_checks.judge import MODULES, rules_for
-from data_checks.rules import OFF, Rule
+from data_checks.rules import OFF, Rule, overridden
 from pipelines.datasets.schema import DatasetType, Schema, read_schema
 from pipelines.platform.finding import find
 from pipelines.registry import store
@@ -35,7 +36,7 @@ def change(settings: Settings, group: str, set_: Sequence[str], clear: Sequence[
         schemas = _schemas(conn, locked)
         overrides: dict[str, Override] = dict(locked.internal.get("checks", {}))
         if set_ or clear:
-            known = {rule.name for schema in schemas for rule in rules_for(schema)}
+            known = {rule.name for _, rules in _sections(schemas, {}) for rule in rules}
             for name in clear:
                 if overrides.pop(name, None) is None:
                     raise BadCheck(f"{name!r} is not set for {found.name}; {_list(overrides)}")
@@ -95,14 +96,23 @@ def _schemas(conn: Connection, group: store.Resource) -> list[Schema]:
     return sorted(found, key=lambda schema: list(MODULES).index(schema.dataset_type))
 
 
+def _sections(schemas: Sequence[Schema], overrides: Mapping[str, Override]) -> list[tuple[str, list[Rule]]]:
+    """The rules of each dataset, and those of interactions beside what deployed versions were trained on."""
+    found: list[tuple[str, list[Rule]]] = [(schema.dataset_type, rules_for(schema, overrides)) for schema in schemas]
+    if "INTERACTIONS" in dict(found):
+        found.append(
+            ("INTERACTIONS beside what is deployed (these fail no import)", overridden(drift.rules(), overrides))
+        )
+    return found
+
+
 def _shown(schemas: Sequence[Schema], overrides: Mapping[str, Override]) -> list[str]:
     """A table a dataset; rules that are off last, what is set marked with a star and the rule's own value."""
     shown = []
-    for schema in schemas:
-        own = {rule.name: rule for rule in rules_for(schema)}
-        ours = {rule.name: rule for rule in rules_for(schema, overrides)}
+    for (title, default), (_, set_) in zip(_sections(schemas, {}), _sections(schemas, overrides), strict=True):
+        own, ours = ({rule.name: rule for rule in rules} for rules in (default, set_))
         width = max(map(len, own))
-        shown += ["", schema.dataset_type]
+        shown += ["", title]
         for name in [*ours, *(name for name in own if name not in ours)]:
             shown.append(_line(own[name], ours.get(name), width))
     return shown[1:] or ["the group has no datasets, so there are no rules yet"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipelines.datasets import rejects
+from pipelines.datasets.deployed import DRIFT
 from pipelines.datasets.handover import opened
 from pipelines.platform.finding import find
 from pipelines.registry import store
@@ -61,6 +62,9 @@ def _verdict(job: store.Resource) -> list[str]:
         shown += [f"{broken['severity']:<9}{broken['saw']}", f"         {broken['meaning']}"]
     if not judged["broken"]:
         shown.append("All rules hold.")
+    for drift in job.internal.get(DRIFT, {}).values():
+        shown += [f"drift    {drift['level']:<9}{one['saw']}" for one in drift["broken"]]
+        shown += [f"         {drift['hint']}"] * bool(drift["hint"])
     if job.failure_reason and not any(broken["severity"] == "critical" for broken in judged["broken"]):
         shown += ["", job.failure_reason]
     return shown

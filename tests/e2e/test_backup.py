@@ -90,7 +90,7 @@ def test_backup_wipe_restore(command: Command, tmp_path: Path) -> None:
     life.group()
     life.import_all(shop.write(settings.home / "data" / "care"))
     version = life.start_training("user-personalization", hidden_dimension="32")
-    life.active("SolutionVersion", version)
+    life.active("SolutionVersion", version, seconds=1200)
     campaign, tracking_id = life.deploy("care", version), life.tracker()
     for item in ("i1", "i2", "i60"):
         life.send(tracking_id, "clicks now", item)
@@ -128,10 +128,10 @@ def test_backup_wipe_restore(command: Command, tmp_path: Path) -> None:
         there = {id for (id,) in database.execute("SELECT event_id FROM openpersonalize.events")}
     assert set(acknowledged) <= there
     # What was being trained begins anew, and what comes from now on is learned from.
-    life.active("SolutionVersion", running)
+    life.active("SolutionVersion", running, seconds=1200)
     life.send(tracking_id, "clicks now", "i61")
     assert answers(life, campaign)["clicks now"] != before["clicks now"]
-    life.active("SolutionVersion", life.train_again(version.rsplit("/", 1)[0]))
+    life.active("SolutionVersion", life.train_again(version.rsplit("/", 1)[0]), seconds=1200)
     assert command("backup", str(file)).returncode == 0
 
 

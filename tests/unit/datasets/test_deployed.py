@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert
 
-from pipelines.datasets import deployed, importing
+from pipelines.datasets import deployed, deployed_measuring, importing
 from pipelines.datasets.example import build_snapshot
 from pipelines.registry import store
 from pipelines.registry.store import Resource
@@ -88,7 +88,7 @@ def test_what_comes_is_held_against_the_training_of_what_is_deployed(
         [version] = store.children(conn, world.solution.id, "SolutionVersion")
 
     def measured() -> tuple[str | None, Mapping[str, Any] | None]:
-        level = deployed.measure(world.settings, world.solution.id, NOW)
+        level = deployed_measuring.measure(world.settings, version.id, NOW)
         return level, deployed.drift_of(look(conn, world.solution.id), version.id)
 
     # Events as there always were.

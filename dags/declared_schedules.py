@@ -69,6 +69,8 @@ def declared(schedule: Schedule) -> None:
         # Without it Airflow would run a schedule that is new for the last time it would have been due.
         start_date=schedule.start,
         catchup=False,
+        # A company's own Airflow pauses what is new, and who declares a schedule means it.
+        is_paused_upon_creation=False,
         max_active_runs=1,
         dagrun_timeout=timedelta(days=2),
         tags=["openpersonalize", "schedule", "declared", schedule.group],

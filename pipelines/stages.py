@@ -181,9 +181,12 @@ def update(params: Mapping[str, Any]) -> None:
     from pipelines.recipes.updating import carried_on
 
     _, code = _recipe(params)
-    old = read_prepared(PREPARED)
+    try:
+        old, model = read_prepared(PREPARED), code.load(MODEL)
+    except (OSError, LookupError, TypeError, ValueError) as error:
+        raise StageFailed(f"A version of older code cannot be updated, train FULL again: {error!r}") from error
     data = carried_on(old, _prepared(params))
-    _export(params, code, code.update(code.load(MODEL), old, data), data, params["update"])
+    _export(params, code, code.update(model, old, data), data, params["update"])
     known = set(old.item_ids)
     found = {
         "interactions": len(data.sequences.items),

@@ -18,7 +18,7 @@ from pipelines.settings import Settings
 from pipelines.versions import bentos
 from pipelines.versions.claiming import start
 from pipelines.versions.errors import VersionGone
-from pipelines.versions.lookup import Subject, dropped, subject, unfinished
+from pipelines.versions.lookup import BASE, Subject, dropped, subject, unfinished
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,8 @@ def publish(settings: Settings, version_id: str) -> None:
             _remove_if_deleted(settings, database, found)
             raise
         log.info("ACTIVE: %s, metrics %s", found.version.arn, reports["metrics"])
+        if BASE in found.version.internal:
+            log.info("nothing was fitted: the metrics are those of version %s", found.version.internal[BASE])
         for warned in reports["warnings"]:
             log.warning("%s: %s", found.version.arn, warned["text"])
     finally:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from airflow import sdk
 from airflow.sdk import Param, dag, get_current_context, task, task_group
 from airflow.sdk.exceptions import AirflowFailException
 
+from pipelines import dag_lineage as lineage
 from pipelines import dag_support as support
 
 DOC = """
@@ -25,6 +27,7 @@ come since last time. A version made with `trainingMode="UPDATE"` ends that unti
 |---|---|---|
 | `due` | asks which versions are to be updated; its log says why, and why not the others | the ARN in the form is of no solution, or one that cannot be updated: the error says why |
 | `fold[NAME].update` | freezes what is new, runs stage `update` in a worktree, tags, pushes, and waits until every worker of the runtime serves it | what was served goes on. The log says why, and so does `update_failed` in the version's `internal`; after a crash *Clear* goes on with the same inputs. By itself it is tried again in two hours |
+| `drift` | holds what came since the training against it, for each solution that was to be updated; when it is critical, the log and `openpersonalize versions` hint at a training | nothing waits for it; it is measured again in two hours |
 
 One failing solution holds up no other. To have no automatic updates at all, pause this DAG; nothing is made up for later.
 """
@@ -67,7 +70,7 @@ def report_failure(context: Any) -> None:
     },
 )
 def incremental_update() -> None:
-    """due -> a group a solution: update."""
+    """due -> a group a solution: update; beside them drift."""
 
     @task(execution_timeout=timedelta(minutes=10), pool=support.SCHEDULES_POOL)
     def due() -> list[Any]:
@@ -78,21 +81,41 @@ def incremental_update() -> None:
         with support.no_retry(AirflowFailException, NotUpdatable):
             return list(updates_due(Settings.from_env(), get_current_context()["params"]["solution_arns"]))
 
-    @task(pool=support.POOL, execution_timeout=timedelta(hours=2), map_index_template=support.NAME_OF_SOLUTION)
+    @task(
+        pool=support.POOL,
+        execution_timeout=timedelta(hours=2),
+        map_index_template=support.NAME_OF_SOLUTION,
+        inlets=lineage.SNAPSHOTS.inlets(sdk),
+        outlets=lineage.VERSIONS.outlets(sdk),
+    )
     def update(solution: Any) -> None:
         from pipelines.disk import DiskFull
         from pipelines.settings import Settings
         from pipelines.versions import VersionFailed
         from pipelines.versions.updating import update
 
+        context, settings = get_current_context(), Settings.from_env()
         with support.no_retry(AirflowFailException, VersionFailed, DiskFull):
-            update(Settings.from_env(), solution["version_id"], support.moment(get_current_context()))
+            update(settings, solution["version_id"], support.moment(context))
+        lineage.emit(context, sdk, lineage.VERSIONS, lineage.updated(settings, solution["version_id"]))
 
     @task_group
     def fold(solution: Any) -> None:
         update(solution=solution)
 
-    fold.expand(solution=due())
+    # All in one process, as Great Expectations takes five seconds to come up. Beside the updates and not behind them: a
+    # run is what its last tasks are, and one whose update failed must not look well.
+    @task(execution_timeout=timedelta(hours=1))
+    def drift(solutions: list[Any]) -> None:
+        from pipelines.datasets.deployed_measuring import measure
+        from pipelines.settings import Settings
+
+        for solution in solutions:
+            measure(Settings.from_env(), solution["version_id"], support.moment(get_current_context()))
+
+    solutions: Any = due()
+    fold.expand(solution=solutions)
+    drift(solutions)
 
 
 incremental_update()

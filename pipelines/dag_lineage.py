@@ -12,13 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipelines.registry import store
-from pipelines.registry.database import transaction
-from pipelines.registry.store import Resource
 from pipelines.settings import Settings
-from pipelines.versions.rollout import JUDGE
+
+if TYPE_CHECKING:
+    from pipelines.registry.store import Resource
 
 GROUP = "openpersonalize"
 """Of the assets and aliases that a file declares; Airflow gives those that a task names a group of its own."""
@@ -57,10 +56,8 @@ class Made:
 
 def imported(settings: Settings, job_id: str) -> list[Made]:
     """The snapshot that an import job made its dataset's; nothing of a job that failed."""
-    with transaction(settings) as conn:
-        job = store.get(conn, id=job_id)
-        dataset = store.get(conn, id=job.parent_id) if job is not None and job.parent_id else None
-    if job is None or dataset is None or job.status != store.ACTIVE:
+    job, dataset = _with_parent(settings, job_id)
+    if job is None or dataset is None or job.status != "ACTIVE":
         return []
     facts = dataset.internal["snapshot"]
     return [_made(dataset, job=job.arn, tag=facts["tag"], rows=facts["rows"])]
@@ -68,9 +65,9 @@ def imported(settings: Settings, job_id: str) -> list[Made]:
 
 def trained(settings: Settings, version_id: str) -> list[Made]:
     """The version, as an event of its solution, with the snapshots that it was trained from."""
-    with transaction(settings) as conn:
-        version = store.get(conn, id=version_id)
-        solution = store.get(conn, id=version.parent_id) if version is not None and version.parent_id else None
+    from pipelines.versions.rollout import JUDGE
+
+    version, solution = _with_parent(settings, version_id)
     if version is None or solution is None:
         return []
     snapshots = {kind: used["tag"] for kind, used in version.internal.get("snapshots", {}).items()}
@@ -80,18 +77,31 @@ def trained(settings: Settings, version_id: str) -> list[Made]:
     ]
 
 
+def updated(settings: Settings, version_id: str) -> list[Made]:
+    """The version's newest automatic update, as an event of its solution, with the snapshots that were folded in."""
+    made = trained(settings, version_id)
+    version, _ = _with_parent(settings, version_id)
+    updates = version.internal.get("updates", []) if version is not None else []
+    for one in made if updates else ():
+        snapshots = {kind: used["tag"] for kind, used in updates[-1]["snapshots"].items()}
+        one.extra.update(tag=updates[-1]["tag"], update=updates[-1]["number"], trained_from=snapshots)
+    return made if updates else []
+
+
 def deployed(settings: Settings, version_id: str) -> list[Made]:
     """The campaigns that have been told to serve this version."""
+    from pipelines.registry import store
+    from pipelines.registry.database import transaction
+
+    _, solution = _with_parent(settings, version_id)
     with transaction(settings) as conn:
-        version = store.get(conn, id=version_id)
-        campaigns = store.children(conn, version.parent_id or "", "Campaign") if version is not None else []
+        campaigns = store.children(conn, solution.id, "Campaign") if solution is not None else []
     return [_told(one) for one in campaigns if one.internal["deployment"]["solution_version_id"] == version_id]
 
 
 def moved(settings: Settings, campaign_id: str) -> list[Made]:
     """The campaign, with the version that it has been told to serve."""
-    with transaction(settings) as conn:
-        campaign = store.get(conn, id=campaign_id)
+    campaign, _ = _with_parent(settings, campaign_id)
     return [_told(campaign)] if campaign is not None else []
 
 
@@ -102,6 +112,15 @@ def emit(context: Any, sdk: Any, kind: Kind, made: Iterable[Made]) -> None:
     context["outlet_events"][of_kind].extra = {one.name: one.extra for one in made}
     for one in made:
         context["outlet_events"][of_one].add(sdk.Asset(one.name, one.uri), extra=one.extra)
+
+
+def _with_parent(settings: Settings, id: str) -> tuple[Resource | None, Resource | None]:
+    from pipelines.registry import store
+    from pipelines.registry.database import transaction
+
+    with transaction(settings) as conn:
+        found = store.get(conn, id=id)
+        return found, store.get(conn, id=found.parent_id or "") if found is not None else None
 
 
 def _told(campaign: Resource) -> Made:

@@ -24,6 +24,7 @@ def test_the_graph_goes_from_snapshots_by_versions_to_campaigns(dags: Any) -> No
     made = {
         ("dataset_import", "commit"): ([], ["dataset snapshots", "one dataset"]),
         ("solution_version", "publish"): (["dataset snapshots"], ["solution versions", "one solution"]),
+        ("incremental_update", "fold.update"): (["dataset snapshots"], ["solution versions", "one solution"]),
         ("solution_version", "deploy"): (["solution versions"], ["campaigns", "one campaign"]),
         ("campaign_deployment", "wait"): (["solution versions"], ["campaigns", "one campaign"]),
     }
@@ -57,9 +58,22 @@ def test_each_event_names_what_it_was_made_from(settings: Settings, shop: dict[s
         "trained_from": {"INTERACTIONS": "data/d/j"},
         "ndcg_at_25": 0.25,
     }
+    assert lineage.updated(settings, shop["version"].id) == []
     [deployed] = lineage.deployed(settings, shop["version"].id)
     assert [deployed] == lineage.moved(settings, shop["campaign"].id)
     assert (deployed.name, deployed.extra) == ("campaign/front", {"version": shop["version"].arn})
+
+
+def test_an_automatic_update_is_an_event_with_what_it_folded_in(
+    conn: Connection, settings: Settings, shop: dict[str, Resource]
+) -> None:
+    folded = {"number": 2, "tag": "sv/s/v.2", "snapshots": {"ITEMS": {"tag": "data/i/j"}}}
+    with conn.begin():
+        store.update(conn, shop["version"].id, internal={"updates": [folded]})
+    [updated] = lineage.updated(settings, shop["version"].id)
+    assert (updated.name, updated.extra["version"]) == ("solution/taste", shop["version"].arn)
+    assert (updated.extra["update"], updated.extra["tag"]) == (2, "sv/s/v.2")
+    assert updated.extra["trained_from"] == {"ITEMS": "data/i/j"}
 
 
 def test_an_import_that_failed_made_nothing(conn: Connection, settings: Settings, shop: dict[str, Resource]) -> None:

@@ -47,9 +47,12 @@ def still(repository: GroupRepository) -> Iterator[None]:
 
 
 def refs(repository: GroupRepository) -> str:
-    """Lines `<commit> <ref>` of every branch and tag; empty of a group without a repository."""
+    """Lines `<commit> <ref>` of every branch and tag; empty of a group without a repository. The caller keeps it `still`."""
     if not repository.layout.git_dir.is_dir():
         return ""
+    if repository._shared is not None:
+        # What another machine has tagged before the moment that the caller has just taken.
+        repository._shared.fetch()
     return repository._git("for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/tags") + "\n"
 
 

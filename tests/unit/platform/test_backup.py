@@ -7,6 +7,7 @@ import json
 import tarfile
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from pipelines.registry.tables import SCHEMA, events, outbox, resources, served
 from pipelines.repository import GroupRepository, saving
 from pipelines.settings import Settings
 from tests.conftest import execute, platform_settings
+from tests.support.machines import machines
 from tests.support.registry import add_campaign, add_group, add_version
 from tests.support.versions import World, import_nothing, make_world
 
@@ -264,6 +266,22 @@ def test_of_a_bucket_it_is_seen_that_all_is_there(
         s3.delete_object(Bucket="shop", Key=entry["Key"])
     [warning] = backup(in_bucket, tmp_path / "b.tar", NOW).warnings
     assert "1 of the directories" in warning and "s3://shop/dvc" in warning
+
+
+def test_tags_of_every_machine_are_saved_and_given_back_to_a_git_remote(
+    conn: Connection, settings: Settings, target: Settings, tmp_path: Path
+) -> None:
+    homes = machines(settings, tmp_path / "shared")
+    here, there = next(homes), next(homes)
+    with conn.begin():
+        group = add_group(conn)
+    with GroupRepository(there, group.id).worktree("some/branch", "job") as tree:
+        tree.git("commit", "--quiet", "--allow-empty", "-m", "made elsewhere")
+        tree._tag("sv/solution/version")
+    backup(here, tmp_path / "b.tar", NOW)
+    new = replace(target, git_remote=str(tmp_path / "new" / "tags.git"), dvc_remote=str(tmp_path / "new" / "remote"))
+    restore(new, tmp_path / "b.tar")
+    assert GroupRepository(new, group.id).tags("") == ["sv/solution/version"]
 
 
 def test_commands_say_what_is_wrong_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

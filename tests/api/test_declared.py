@@ -18,6 +18,8 @@ from pipelines.control.context import Context, Given
 from pipelines.control.creation import create, members
 from pipelines.control.operations import OPERATIONS
 from pipelines.declared import applying, schedules
+from pipelines.declared.reading import read
+from pipelines.declared.steps import Action
 from pipelines.platform import declaring_command
 from pipelines.platform.declaring_command import NotApplied
 from pipelines.settings import Settings
@@ -286,8 +288,6 @@ def test_everything_that_is_wrong_is_said_at_once_and_nothing_is_made(settings, 
 
 
 def test_json_and_yaml_say_the_same(settings, personalize, folder) -> None:
-    from pipelines.declared.reading import read
-
     as_json = folder / "shop.json"
     as_json.write_text(json.dumps(read(SHOP).value))
     from_json, from_yaml = declaring_command.plan(settings, as_json, NOW), planned(settings, folder)
@@ -316,3 +316,59 @@ def test_what_the_platform_learns_is_applied_from_then_on(
     assert 'EXCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("*")' in exported
     [refused] = planned(settings, folder, SHOP.replace("EXCLUDE", "INCLUDE")).refused()
     assert "a filter cannot be changed" in refused
+
+
+def test_a_file_with_every_section_of_aws_solution_is_applied_as_it_is(settings, personalize, folder) -> None:
+    """In JSON with tabs, as its documentation prints it: schedules counted from SUN = 1, batch jobs, affinity recipes."""
+    recipe = "arn:aws:personalize:::recipe/aws-"
+    nightly = {"serviceConfig": {}, "workflowConfig": {"schedule": "cron(0 3 * * ? *)"}}
+    found = read(SHOP).value
+    found["datasets"]["serviceConfig"] = {"importMode": "FULL", "tags": [{"tagKey": "kind", "tagValue": "import"}]}
+    found["datasets"]["users"] = {
+        "dataset": {"serviceConfig": {"name": "shop-users"}},
+        "schema": {
+            "serviceConfig": {
+                "name": "shop-users",
+                "schema": {
+                    "type": "record",
+                    "name": "users",
+                    "namespace": "com.amazonaws.personalize.schema",
+                    "fields": [{"name": "USER_ID", "type": "string"}, {"name": "AGE", "type": "int"}],
+                },
+            }
+        },
+    }
+    weekly = {"schedules": {"full": "cron(0 0 ? * 1 *)"}}
+    found["solutions"] = [
+        {"serviceConfig": {"name": "fans", "recipeArn": f"{recipe}item-affinity"}, "batchSegmentJobs": [nightly]},
+        {"serviceConfig": {"name": "beside", "recipeArn": f"{recipe}sims"}, "workflowConfig": weekly},
+        {
+            "serviceConfig": {
+                "name": "taste",
+                "recipeArn": f"{recipe}user-personalization",
+                "solutionVersion": {"trainingMode": "FULL", "tags": [{"tagKey": "kind", "tagValue": "version"}]},
+            },
+            "workflowConfig": weekly,
+            "campaigns": [{"serviceConfig": {"name": "front", "minProvisionedTPS": 1}}],
+            "batchInferenceJobs": [nightly],
+        },
+    ]
+    file = folder / "config.json"
+    file.write_text(json.dumps(found, indent="\t"))
+
+    plan = declaring_command.plan(settings, file, NOW)
+
+    assert plan.refused() == apply(settings, personalize, plan).failed == []
+    assert [(one.what, one.name) for one in plan.steps if one.action is Action.UNAVAILABLE] == [
+        ("version", "of fans"),
+        ("batch segments", "fans, cron(0 3 * * ? *)"),
+        ("batch inference", "taste, cron(0 3 * * ? *)"),
+        ("filter", "seen"),
+    ]
+    assert {one.dag_id: one.timing.cron for one in schedules.current(settings)} == {
+        "schedule.shop.beside.full": "0 0 * * 0",
+        "schedule.shop.interactions.import": "0 */6 * * *",
+        "schedule.shop.items.import": None,
+        "schedule.shop.taste.full": "0 0 * * 0",
+        "schedule.shop.users.import": "0 */6 * * *",
+    }

@@ -64,9 +64,12 @@ def _lately(before: Snapshot, after: Snapshot, work: Path) -> dict[str, float | 
 
 
 def _summary(snapshot: Snapshot, name: str, work: Path, previous: Snapshot | None) -> Summary:
+    import pyarrow.parquet as pq
+
     connection = open_database(work)
     try:
-        part = Part(connection, snapshot.schema, _one_file(snapshot, work), snapshot.rows, snapshot)
+        path = _one_file(snapshot, work)
+        part = Part(connection, snapshot.schema, path, pq.read_metadata(path).num_rows, snapshot)
         columns, around = profile_columns.measure(part), Surroundings(previous=previous)
         if snapshot.schema.is_event_log:
             numbers = profile_events.measure(part, around)

@@ -39,14 +39,11 @@ def versions(
 ) -> None:
     """Show every version of a solution: when, from which data and code, parameters, metrics, who serves it."""
     from pipelines.platform.versions_command import as_json, collect
-    from pipelines.platform.versions_views import show
+    from pipelines.platform.versions_views import lines
 
     with _said():
         found = collect(running(), solution)
-        if json:
-            sys.stdout.write(as_json(found) + "\n")
-        else:
-            show(console, found)
+        sys.stdout.write((as_json(found) if json else "\n".join(lines(found))) + "\n")
 
 
 @app.command()
@@ -100,8 +97,8 @@ def diff(
 
 @app.command()
 def gc(
+    keep_last: Annotated[int, typer.Option("--keep-last", min=1, help="So many of the newest versions.")],
     solution: Annotated[str | None, typer.Argument(help="A solution's ARN, name or id.")] = None,
-    keep_last: Annotated[int, typer.Option("--keep-last", min=1, help="So many of the newest versions.")] = 5,
     every: Annotated[bool, typer.Option("--all", help="Of every solution.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:

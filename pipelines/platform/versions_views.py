@@ -1,53 +1,44 @@
-"""The table of `openpersonalize versions`."""
+"""What `openpersonalize versions` prints: a paragraph a version, as a table of all this fits no terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from pipelines.platform.metrics_views import METRICS
-from pipelines.versions.history import Past, Taken
+from pipelines.versions.history import Past
 
-SHOWN = {"NDCG@25": METRICS["NDCG@25"], "MRR@25": METRICS["MRR@25"], "coverage": METRICS["coverage"]}
+SHOWN = ("NDCG@25", "MRR@25", "precision@10", "coverage")
 DIGITS = 8
 """Of a checksum."""
 
 
-def show(console: Console, found: Sequence[Past]) -> None:
-    """One row a version; what has no room here is in `--json`."""
-    if not found:
-        console.print("no version yet")
-        return
-    table = Table(pad_edge=False, show_lines=True)
-    for heading in ("version", "created, UTC", "deployed", "data", "code", "parameters"):
-        table.add_column(heading, overflow="fold")
-    for heading in SHOWN:
-        table.add_column(heading, justify="right", no_wrap=True)
-    for version in found:
-        table.add_row(
-            version.short,
-            f"{version.created[:10]} {version.created[11:16]}\n{_kind(version)}",
-            _deployed(version),
-            "\n".join([*map(_snapshot, version.snapshots), f"events to {version.event_cutoff:,}"]),
-            _code(version.code),
-            "\n".join(f"{name} {value}" for name, value in parameters(version.params).items()),
-            *(f"{version.metrics[key]:.4f}" if key in version.metrics else "" for key in SHOWN.values()),
-        )
-    console.print(table)
-    for version in found:
-        for note in filter(None, (version.dropped, version.failure_reason, version.held, version.late, version.drift)):
-            console.print(f"{version.short}: {note}", markup=False, soft_wrap=True)
+def lines(found: Sequence[Past]) -> list[str]:
+    """The newest first; what has no room here is in `--json`."""
+    return [line for version in found for line in _lines(version)] or ["no version yet"]
+
+
+def _lines(version: Past) -> Iterator[str]:
+    created = f"{version.created[:10]} {version.created[11:16]} UTC"
+    yield f"{version.short}  {created}  {_kind(version)}; {_deployed(version)}"
+    for note in filter(None, (version.dropped, version.failure_reason, version.held, version.late, *version.warnings)):
+        yield f"  {note}"
+    if version.metrics:
+        known = {label: METRICS[label] for label in SHOWN if METRICS[label] in version.metrics}
+        yield f"  metrics  {'  '.join(f'{label} {version.metrics[key]:.4f}' for label, key in known.items())}"
+    if version.snapshots or version.event_cutoff:
+        yield f"  data     {'; '.join(_data(version))}"
+    if version.code:
+        yield f"  code     {_code(version.code)}"
+    if version.params:
+        values = ", ".join(f"{name} {value}" for name, value in parameters(version.params).items())
+        yield f"  recipe   {version.params['solution']['recipe']}{f': {values}' if values else ''}"
 
 
 def parameters(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The recipe and all hyperparameters that a version was made with."""
-    if not params:
-        return {}
-    searched = {"searched": "yes"} if params.get("hpo") else {}
-    return {"recipe": params["solution"]["recipe"], **params["hyperparameters"], **params["featurization"], **searched}
+    """All hyperparameters that a version was made with, and whether better ones were searched."""
+    searched = {"searched for": "better ones"} if params.get("hpo") else {}
+    return {**params["hyperparameters"], **params["featurization"], **searched}
 
 
 def _kind(version: Past) -> str:
@@ -55,25 +46,28 @@ def _kind(version: Past) -> str:
     if version.base:
         words.append(f"of {version.base}")
     if version.updates:
-        words.append(f"+ {version.updates} updates")
+        words.append(f"+ {version.updates} automatic update{'s' if version.updates > 1 else ''}")
     return " ".join(words)
 
 
 def _deployed(version: Past) -> str:
     if version.dropped:
         return "dropped"
-    lines = [*version.serves, *(f"{name}: coming" for name in version.coming)]
-    if version.held:
-        lines.append("waits for a person")
     if version.status != "ACTIVE":
-        lines.append(version.status)
-    return "\n".join(lines) or "no"
+        return version.status
+    served = [f"deployed in {', '.join(version.serves)}"] * bool(version.serves)
+    coming = [f"coming to {', '.join(version.coming)}"] * bool(version.coming)
+    held = ["waits for a person"] * bool(version.held)
+    return ", ".join([*served, *coming, *held]) or "not deployed"
 
 
-def _snapshot(taken: Taken) -> str:
-    return f"{taken.dataset_type.lower()} {taken.rows:,} ({taken.job})"
+def _data(version: Past) -> Iterator[str]:
+    for taken in version.snapshots:
+        yield f"{taken.dataset_type.lower()} {taken.rows:,} rows ({taken.job})"
+    if version.event_cutoff:
+        yield f"streamed events to number {version.event_cutoff:,}"
 
 
 def _code(code: Mapping[str, str]) -> str:
-    names = {"version": "", "digest": "source ", "lock": "packages "}
-    return "\n".join(f"{word}{code[name][:DIGITS]}" for name, word in names.items() if code.get(name))
+    names = {"version": "openpersonalize ", "digest": "source ", "lock": "packages "}
+    return ", ".join(f"{word}{code[name][:DIGITS]}" for name, word in names.items() if code.get(name))

@@ -43,6 +43,7 @@ class Data:
     is_same: bool
     """The very same snapshot."""
     rows: tuple[int, int]
+    """Where the snapshots differ, what repeats in several imports counts once."""
     streamed: tuple[int, int]
     """Rows that came one by one: events, or the newest records of an id."""
     numbers: list[Pair]
@@ -120,6 +121,7 @@ def _data(sides: tuple[_Side, _Side], kind: DatasetType, work: Path) -> Data:
     rows, numbers, moved = (first.rows, second.rows), [], None
     if not is_same and all(rows):
         moved = comparing.compare(first, second, (sides[0].name, sides[1].name), work / "spill")
+        rows = (int(moved.before["rows"] or 0), int(moved.after["rows"] or 0))
         shown = ("users", "items", "first_timestamp", "last_timestamp")
         numbers = [Pair(name, moved.before[name], moved.after[name]) for name in shown if name in moved.after]
     return Data(

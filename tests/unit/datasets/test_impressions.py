@@ -54,9 +54,9 @@ class Log:
             found: list[str] | None = self.conn.execute(query).scalar_one()
         return found
 
-    def counts(self, path: Path, cutoff: int = 1_000) -> dict[str, int]:
+    def counts(self, path: Path, cutoff: int = 1_000, after: int = 0) -> dict[str, int]:
         with self.conn.begin():
-            impressions.freeze(self.conn, self.group.id, cutoff, path)
+            impressions.freeze(self.conn, self.group.id, cutoff, path, after)
         table = impressions.read(path)
         return dict(zip(table["ITEM_ID"].to_pylist(), table["SHOWN"].to_pylist(), strict=True))
 
@@ -117,6 +117,7 @@ def test_counted_is_what_was_shown_and_not_taken_up_to_the_cutoff(log: Log, tmp_
     log.take("c", "RID-1")
     impressions.resolve(log.conn, NOW)
     assert log.counts(tmp_path / "shown", last) == {"a": 1, "b": 1, "c": 2}
+    assert log.counts(tmp_path / "newer", after=last) == {"a": 1, "b": 1}
 
 
 def test_counts_of_items_that_are_not_trained_are_left_out(log: Log, tmp_path: Path) -> None:

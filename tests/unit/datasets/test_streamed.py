@@ -216,6 +216,19 @@ def test_a_training_gets_the_newest_record_of_each_id_up_to_the_cutoff(database:
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
+def test_an_update_gets_the_events_that_came_after_those_of_its_model_under_the_users_they_belong_to(
+    database: Engine, tmp_path: Path
+) -> None:
+    owner, columns = dataset(database, "INTERACTIONS"), schema("INTERACTIONS", **PLAIN)
+    linking = {"session_id": "s1", "user_id": "u", "item_id": None}
+    put_events(database, owner, {"session_id": "s1"}, linking, {"session_id": "s1"}, {"user_id": "v"})
+    with database.connect() as conn:
+        assert streamed.freeze(conn, owner, columns, 4, tmp_path / "newer", 2) == 2
+    found = pq.read_table(tmp_path / "newer").to_pylist()
+    # The link is older than the event.
+    assert [(row["USER_ID"], row["ITEM_ID"], row[ARRIVAL]) for row in found] == [("u", "i3", 3), ("v", "i4", 4)]
+
+
 def test_the_file_of_an_empty_dataset_is_like_any_other(database: Engine, tmp_path: Path) -> None:
     owner, columns = dataset(database, "INTERACTIONS"), schema("INTERACTIONS", **PLAIN, EVENT_VALUE="float")
     with database.connect() as conn:

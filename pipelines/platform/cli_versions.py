@@ -69,7 +69,7 @@ def checkout(
     version: Annotated[str, typer.Argument(help=VERSION)],
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that does not exist yet.")],
 ) -> None:
-    """Clone a version's commit with all its data into a folder to work in; nothing done there changes the platform."""
+    """Clone a version's commit with all its data into a folder to work in, with a cache of its own."""
     from pipelines.platform.reproduce_command import checkout as run
 
     with _said():

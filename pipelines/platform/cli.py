@@ -177,11 +177,25 @@ def _up(settings: Settings, timeout: float) -> None:
 
     started = start(settings)
     if not started:
-        console.print("already running")
+        console.print(_already(settings))
     with StartDisplay(console, time.monotonic) as display:
         wait_healthy(settings, timeout, display)
     for line in upgraded(settings) if started else ():
         console.print(line)
+
+
+def _already(settings: Settings) -> str:
+    """That the platform runs, and which version of the code if that is not the installed one."""
+    from importlib.metadata import version
+
+    from pipelines.platform.state import running_state
+
+    state, installed = running_state(settings), version("openpersonalize")
+    if state is None or state.version == installed:
+        return "already running"
+    return (
+        f"already running, as version {state.version or 'unknown'}; for {installed}: `openpersonalize down`, then `up`"
+    )
 
 
 def _print_welcome(settings: Settings) -> None:

@@ -46,13 +46,15 @@ class PlatformState:
     airflow_url: str = ""
     """Set when the platform works for a company's own Airflow, see pipelines/platform/own_airflow.py."""
     children: dict[str, ChildState] = field(default_factory=dict)
+    version: str = ""
+    """Of OpenPersonalize, as it was when the supervisor started; empty of one that did not say so yet."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: Any) -> PlatformState | None:
-        """The inverse of `to_json`; None for what this version did not write."""
+        """The inverse of `to_json`, of an older version's too: its platform may run on; None for anything else."""
         try:
             supervisor = ProcessIdentity.from_json(value["supervisor"])
             if supervisor is None:
@@ -61,7 +63,8 @@ class PlatformState:
                 name: ChildState(**{**child, "identity": ProcessIdentity.from_json(child["identity"])})
                 for name, child in value["children"].items()
             }
-            rest = {key: value[key] for key in ("boot", "marker", "database_url", "ports", "airflow_url")}
+            rest = {key: value[key] for key in ("boot", "marker", "database_url", "ports")}
+            rest |= {key: value[key] for key in ("airflow_url", "version") if key in value}
         except (TypeError, KeyError, AttributeError):
             return None
         return cls(supervisor=supervisor, children=children, **rest)

@@ -15,6 +15,8 @@ import signal
 import sys
 import time
 import uuid
+from dataclasses import replace
+from importlib.metadata import version
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -144,15 +146,7 @@ class Supervisor:
 
     def _publish(self) -> None:
         states = {name: child.state() for name, child in self.children.items()}
-        state = PlatformState(
-            self._state.supervisor,
-            self._state.boot,
-            self._state.marker,
-            self._state.database_url,
-            self._state.ports,
-            self._state.airflow_url,
-            states,
-        )
+        state = replace(self._state, children=states)
         if state != self._written:
             write_state(self.settings, state)
             self._written = state
@@ -184,7 +178,15 @@ def build(settings: Settings) -> Supervisor:
         specs = platform_children(settings, credentials, ports["execution"], server, marker)
     me = ProcessIdentity.of(os.getpid())
     assert me is not None
-    state = PlatformState(me, psutil.boot_time(), marker, settings.database_url, ports, settings.airflow_url)
+    state = PlatformState(
+        me,
+        psutil.boot_time(),
+        marker,
+        settings.database_url,
+        ports,
+        settings.airflow_url,
+        version=version("openpersonalize"),
+    )
     return Supervisor(settings, [Child(spec, settings.logs_dir) for spec in specs], state)
 
 

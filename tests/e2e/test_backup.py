@@ -36,6 +36,15 @@ def command() -> Iterator[Command]:
     shutil.rmtree(home)
 
 
+def start(command: Command) -> None:
+    """`up`, a few times on a busy machine: what is not healthy in time goes on starting."""
+    for _ in range(4):
+        started = command("up")
+        if started.returncode == 0:
+            return
+    raise AssertionError(started.stdout + started.stderr)
+
+
 def life_of(command: Command) -> tuple[Settings, Life]:
     settings = with_database(Settings.from_env(command.env))
     return settings, Life(Clients.of(settings), "care")
@@ -83,8 +92,7 @@ class Traffic:
 
 
 def test_backup_wipe_restore(command: Command, tmp_path: Path) -> None:
-    started = command("up")
-    assert started.returncode == 0, started.stdout + started.stderr
+    start(command)
     settings, life = life_of(command)
     keys = settings.access_keys
     life.group()
@@ -118,8 +126,7 @@ def test_backup_wipe_restore(command: Command, tmp_path: Path) -> None:
     restored = command("restore", str(file))
     assert restored.returncode == 0, restored.stdout + restored.stderr
     print(restored.stdout.strip())
-    again = command("up")
-    assert again.returncode == 0, again.stdout + again.stderr
+    start(command)
     # The keys of before still sign.
     assert settings.access_keys == keys
     wait_for("the campaign's workers", lambda: _answers(life, campaign))

@@ -238,11 +238,22 @@ def test_state_survives_writing_and_reading(tmp_path: Path) -> None:
     me = ProcessIdentity.of(os.getpid())
     assert me is not None
     children = {"a": ChildState("a", "running", me, 2, "exit code 1"), "b": ChildState("b", "waiting")}
-    state = PlatformState(me, psutil.boot_time(), "m", "postgresql://", {"control": 1}, children)
+    state = PlatformState(me, psutil.boot_time(), "m", "postgresql://", {"control": 1}, children=children)
 
     write_state(settings, state)
 
     assert read_state(settings) == state
+
+
+def test_state_that_an_older_version_wrote_is_still_read(tmp_path: Path) -> None:
+    """After an upgrade of the code its platform is the one that `down` has to stop."""
+    me = ProcessIdentity.of(os.getpid())
+    assert me is not None
+    written = PlatformState(me, psutil.boot_time(), "m", "", {"control": 1}).to_json()
+    for added in ("version", "airflow_url"):
+        del written[added]
+    found = PlatformState.from_json(written)
+    assert found is not None and (found.supervisor, found.version) == (me, "")
 
 
 def test_state_of_an_earlier_boot_means_nothing(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -89,13 +90,21 @@ def current(settings: Settings) -> list[Schedule]:
             raise
         log.warning("the database does not answer, so the schedules are those of the last time: %s", error)
         return [Schedule(**one) for one in json.loads(copy.read_text())]
-    text = json.dumps([asdict(one) for one in found])
-    if not copy.exists() or copy.read_text() != text:
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        fresh = copy.with_suffix(f".{os.getpid()}")
-        fresh.write_text(text)
-        fresh.replace(copy)
+    try:
+        _keep(copy, json.dumps([asdict(one) for one in found]))
+    except OSError as error:
+        log.warning("an outage of the database will cost the schedules their runs: %s", error)
     return found
+
+
+def _keep(copy: Path, text: str) -> None:
+    """Whole or not at all: several processes parse the file at once."""
+    if copy.exists() and copy.read_text() == text:
+        return
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    fresh = copy.with_suffix(f".{os.getpid()}")
+    fresh.write_text(text)
+    fresh.replace(copy)
 
 
 def _read(settings: Settings) -> list[Schedule]:

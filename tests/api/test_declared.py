@@ -274,6 +274,12 @@ def test_the_database_away_the_schedules_are_those_of_the_last_time(settings, pe
     assert schedules.current(dataclasses.replace(settings, database_url="")) == []
 
 
+def test_a_home_that_cannot_be_written_keeps_no_schedule_from_its_dag(settings, personalize, folder) -> None:
+    apply(settings, personalize, planned(settings, folder))
+    settings.airflow_home.write_text("not a folder")
+    assert len(schedules.current(settings)) == 4
+
+
 def test_everything_that_is_wrong_is_said_at_once_and_nothing_is_made(settings, personalize, folder) -> None:
     text = SHOP.replace("full:", "ful:").replace("type: long", "type: string").replace("rate(1 day)", "rate(1 days)")
     with pytest.raises(NotApplied) as refused:

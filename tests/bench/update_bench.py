@@ -65,6 +65,9 @@ class Base:
     items: int
     newest: float
     """Epoch seconds."""
+    user: str = ""
+    item: str = ""
+    """What ids begin with, before a number."""
 
 
 def bound(rows: int) -> float:
@@ -104,7 +107,7 @@ def million(folder: Path) -> tuple[Base, dict[str, tuple[Path, dict[str, Any]]]]
         "ITEMS": (folder / "items.csv", clothes.ITEMS),
         "USERS": (folder / "users.csv", clothes.USERS),
     }
-    return Base("1 million", users, items, 1_600_000_000.0), files
+    return Base("1 million", users, items, 1_600_000_000.0, "user_", "item-"), files
 
 
 BASES = {"100k": movielens_100k, "1m": million}
@@ -164,9 +167,8 @@ def run(console: Console, bases: list[str], rows: list[int]) -> bool:
             there = 0
             for count in sorted(rows):
                 more = count - there
-                put_events(
-                    conn, world.group.id, more, users=base.users, items=base.items, name=f"e{count}-", since=base.newest
-                )
+                events = {"users": base.users, "items": base.items, "user": base.user, "item": base.item}
+                put_events(conn, world.group.id, more, name=f"e{count}-", since=base.newest + there, **events)
                 put_items(conn, items.id, NEW_ITEMS, name=f"new{count}-", properties='{"genres": "Drama"}')
                 there = count
                 used, server = updated(world, postgres, version)
@@ -175,6 +177,7 @@ def run(console: Console, bases: list[str], rows: list[int]) -> bool:
                 holds = holds and ok
                 together = f"{used + server:.1f}" if ok else f"[red]{used + server:.1f}[/red]"
                 cells = (f"{used:.1f}", f"{server:.1f}", together, f"{bound(count):.0f}")
+                print(f"{base.name}, {count:,} new rows: {used:.1f} + {server:.1f} CPU s", file=sys.stderr, flush=True)
                 table.add_row(base.name, f"{count:,}", *cells, f"{newest['items']:,}, {base.items:,}")
     console.print(table)
     return holds

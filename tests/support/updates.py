@@ -24,9 +24,9 @@ _EVENTS = text(
     """
     INSERT INTO openpersonalize.events
         (group_id, user_key, user_id, session_id, event_id, event_type, item_id, sent_at, impression)
-    SELECT :group, 'u' || n % :users, 'u' || n % :users, 's' || n % :users, :name || n, 'watch',
-           'i' || (n * 7919) % :items, :since + n, NULL
-    FROM generate_series(1, :count) AS n
+    SELECT :group, :user || n % :users, :user || n % :users, 's' || n % :users, :name || n, 'watch',
+           :item || n * 7919 % :items, :since + n, NULL
+    FROM generate_series(1::bigint, :count) AS n
     """
 )
 _ITEMS = text(
@@ -69,9 +69,21 @@ def tiny_update(patch: pytest.MonkeyPatch, work: Path, artefact: Path, fails: st
     patch.setattr(stages_definition, "update_dvc_yaml", lambda: made)
 
 
-def put_events(conn: Connection, group_id: str, count: int, *, users: int, items: int, name: str, since: float) -> None:
+def put_events(
+    conn: Connection,
+    group_id: str,
+    count: int,
+    *,
+    users: int,
+    items: int,
+    name: str,
+    since: float,
+    user: str = "u",
+    item: str = "i",
+) -> None:
     """`count` events of users u0, u1, ... with items i0, i1, ..., one a second; `name` tells their ids from others'."""
     given = {"group": group_id, "count": count, "users": users, "items": items, "name": name, "since": since}
+    given |= {"user": user, "item": item}
     with conn.begin():
         conn.execute(_EVENTS, given)
 

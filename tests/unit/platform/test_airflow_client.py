@@ -12,11 +12,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from pipelines.platform.airflow_client import AirflowClient, AirflowRefused, AirflowUnavailable
+from pipelines.platform.airflow_client import AirflowClient, AirflowRefused, AirflowUnavailable, Question
 from pipelines.platform.credentials import ensure_credentials
 from pipelines.settings import Settings
 
 DAG_RUNS = "/api/v2/dags/solution_version/dagRuns"
+QUESTION = f"{DAG_RUNS}/r1/taskInstances/approve/-1/hitlDetails"
 
 
 class FakeAirflow(ThreadingHTTPServer):
@@ -29,6 +30,7 @@ class FakeAirflow(ThreadingHTTPServer):
         self.valid: set[str] = set()
         self.runs: dict[str, dict[str, Any]] = {}
         self.pools: dict[str, dict[str, Any]] = {}
+        self.question: dict[str, Any] = {}
         self.refuse: int | None = None
 
 
@@ -85,6 +87,9 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/api/v2/dags/~/dagRuns":
             runs = [run for run in self.server.runs.values() if run["state"] in query["state"]]
             return self._send(200, {"dag_runs": runs[:1]})
+        if path == QUESTION:
+            asked = self.server.question
+            return self._send(200, asked) if asked else self._send(404, {"detail": "not found"})
         run = self.server.runs.get(path.removeprefix(DAG_RUNS + "/"))
         return self._send(200, run) if run else self._send(404, {"detail": "not found"})
 
@@ -95,6 +100,12 @@ class Handler(BaseHTTPRequestHandler):
         if self.path.startswith("/api/v2/pools/"):
             self.server.pools[body["name"]] = body
             return self._send(200, body)
+        if self.path == QUESTION and self.server.question:
+            if self.server.question["response_received"]:
+                return self._send(409, {"detail": "answered"})
+            self.server.question |= {**body, "response_received": True, "responded_by_user": {"name": "admin"}}
+            self.server.question["task_instance"] = {"state": "success"}
+            return self._send(200, self.server.question)
         run = self.server.runs.get(self.path.removeprefix(DAG_RUNS + "/"))
         if run is None:
             return self._send(404, {"detail": "not found"})
@@ -129,6 +140,17 @@ def test_a_run_is_started_once_with_its_conf(airflow: FakeAirflow, client: Airfl
 def test_a_run_that_is_not_there_has_no_state_and_is_stopped_already(client: AirflowClient) -> None:
     assert client.state("solution_version", "none") is None
     client.stop("solution_version", "none")
+
+
+def test_a_question_is_looked_at_and_answered_once(airflow: FakeAirflow, client: AirflowClient) -> None:
+    asked = ("solution_version", "r1", "approve")
+    assert client.question(*asked) is None
+    client.answer(*asked, "Reject")  # gone, which is fine
+    airflow.question = {"response_received": False, "task_instance": {"state": "awaiting_input"}}
+    assert client.question(*asked) == Question(waits=True, chosen=None, by=None)
+    client.answer(*asked, "Approve")
+    client.answer(*asked, "Reject")  # too late
+    assert client.question(*asked) == Question(waits=False, chosen="Approve", by="admin")
 
 
 def test_a_token_that_is_no_longer_taken_is_replaced(airflow: FakeAirflow, client: AirflowClient) -> None:

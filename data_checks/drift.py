@@ -6,8 +6,10 @@ it, which becomes a hint at the solution to train again. Neither fails an import
 Where the levels come from: of the population stability index 0.1 and 0.25 are what the field uses (Siddiqi, Credit Risk
 Scorecards, 2006, chapter 9); a Jensen-Shannon distance of 0.3 is a sixth of all choices gone to other items, 0.5 more
 than two fifths. The others are ours: an update brings new items in by their metadata, so a few per cent of events on them
-are everyday; of users without a past only their newest events count, and shops have many; halves and doubles come with
-holidays, fifths with trackers that fail. `openpersonalize checks` sets each for a dataset group.
+are everyday; a user without a past is served by what they do now, so only when hardly any user is known have ids changed;
+halves and doubles come with holidays, fifths with trackers that fail. Week by week through MovieLens-100K, whose users
+come once, new items take up to 3 % of the events, new users 58 to 93 %, popularity moves by 0.07 to 0.16, and the one
+critical finding is a week with five times the events. `openpersonalize checks` sets each for a dataset group.
 """
 
 from __future__ import annotations
@@ -34,8 +36,8 @@ def rules() -> list[Rule]:
             "new_user_share",
             "Events come from users of whom the training had none. Of them it knows what they did since; if nearly all are "
             "new, have the ids of users changed?",
-            (None, 0.5),
             (None, 0.9),
+            (None, 0.99),
             is_share=True,
         ),
         *_levels(

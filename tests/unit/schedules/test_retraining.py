@@ -20,7 +20,7 @@ from pipelines.schedules.due import AUTOMATIC_TRAINING, FULL_RETRAIN
 from pipelines.schedules.retraining import Run, TrainingFailed, create, ended, look
 from pipelines.settings import Settings
 from tests.support.registry import add_dataset, add_group, add_solution, add_version
-from tests.support.schedules import add_automatic, stream, train, versions
+from tests.support.schedules import add_automatic, at, stream, train, versions
 
 CREATED = datetime(2026, 3, 1, 10, 10, tzinfo=UTC)
 FIRST = Run(AUTOMATIC_TRAINING, CREATED + timedelta(minutes=50), "scheduled__first")
@@ -44,7 +44,7 @@ def solution(conn: Connection, group: Resource) -> Resource:
 
 
 def names(settings: Settings, run: Run) -> list[str]:
-    return [one["name"] for one in look(settings, run)]
+    return sorted(one["name"] for one in look(settings, run))
 
 
 def test_the_version_of_a_schedule_is_due_at_its_runs_time_and_has_its_wish(settings, conn, solution) -> None:
@@ -118,7 +118,7 @@ def test_asked_for_it_is_trained_due_or_not(settings, conn, group, solution) -> 
 def test_only_those_named_are_looked_at(settings, conn, group, solution) -> None:
     with conn.begin():
         other = add_automatic(conn, group, "other", CREATED)
-    assert names(settings, FIRST) == ["taste", "other"]
+    assert names(settings, FIRST) == ["other", "taste"]
     assert names(settings, replace(FIRST, only=[other.arn, other.arn])) == ["other"]
     with pytest.raises(ResourceNotFound, match="solution/none does not exist"):
         look(settings, replace(FIRST, only=["arn:aws:personalize:us-east-1:123456789012:solution/none"]))
@@ -127,8 +127,8 @@ def test_only_those_named_are_looked_at(settings, conn, group, solution) -> None
 def test_the_log_says_why_and_why_not(settings, conn, group, solution, caplog) -> None:
     with conn.begin():
         add_automatic(conn, group, "young", CREATED + timedelta(minutes=45))
-        add_solution(conn, group, "off", performAutoTraining=False)
-        add_solution(conn, group, "off-too", performAutoTraining=False)
+        at(conn, add_solution(conn, group, "off", performAutoTraining=False), CREATED + timedelta(days=1))
+        at(conn, add_solution(conn, group, "off-too", performAutoTraining=False), CREATED + timedelta(days=2))
     with caplog.at_level(logging.INFO):
         look(settings, FIRST)
     assert [record.getMessage() for record in caplog.records] == [

@@ -112,7 +112,8 @@ def test_a_new_item_is_shown_to_those_who_like_its_kind_after_one_update_and_les
     print(f"new items' share of places: {before:.3f} before the update, then {shares}; of others {others:.3f}")
     assert before == 0
     assert shares[0] > 2 * others and shares[0] > 0.02
-    assert shares[0] > shares[1] > shares[2]
+    # Down to what relevance alone gives them, which more impressions do not take away.
+    assert shares[0] > shares[1] and shares[0] > 2 * shares[2]
     made = look(conn, version.id)
     assert [one["number"] for one in made.internal["updates"]] == [1, 2, 3]
     assert made.status == store.ACTIVE and made.arn == version.arn

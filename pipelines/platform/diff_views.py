@@ -71,6 +71,8 @@ def _data(console: Console, data: Data, found: Comparison) -> None:
         table.add_row(pair.name.replace("_", " "), _count(pair.name, pair.a), _count(pair.name, pair.b))
     console.print(table)
     for name, value in data.drift.items():
+        if ":" in name and not value:
+            continue  # as full as before, or with the same median
         examples = "; ".join(data.examples.get(name, ())[:SHOWN_EXAMPLES])
         console.print(
             f"drift  {_drift(name, value)}{f'  ({examples})' if examples else ''}", markup=False, soft_wrap=True

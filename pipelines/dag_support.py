@@ -171,7 +171,11 @@ def late(hours: int, context: Any) -> None:
     from pipelines.registry import store
     from pipelines.registry.database import transaction
 
-    run_id, dag_id = context["dag_run"]["dag_run_id"], context["dag_run"]["dag_id"]
+    run = context["dag_run"]
+    if run["state"] not in ("queued", "running"):
+        # Airflow forgets the deadline of a run that succeeded, but not of one that failed.
+        return
+    run_id, dag_id = run["dag_run_id"], run["dag_id"]
     text = f"Not finished after {hours} hours; run {run_id} of DAG {dag_id} in the Airflow UI shows what takes so long."
     log.warning("%s", text)
     with transaction(Settings.from_env()) as conn:

@@ -88,8 +88,8 @@ def test_a_run_that_takes_long_says_so_on_its_resource(
     with conn.begin():
         version = add_version(conn, add_solution(conn, add_group(conn)), status=status)
         run_id = store.wish(conn, version, "solution_version")
-    late(12, {"dag_run": {"dag_run_id": run_id, "dag_id": "solution_version"}})
-    late(12, {"dag_run": {"dag_run_id": "of nothing", "dag_id": "dataset_compaction"}})
+    late(12, {"dag_run": {"dag_run_id": run_id, "dag_id": "solution_version", "state": "running"}})
+    late(12, {"dag_run": {"dag_run_id": "of nothing", "dag_id": "dataset_compaction", "state": "queued"}})
     with conn.begin():
         found = store.get(conn, id=version.id)
     assert found is not None
@@ -98,3 +98,8 @@ def test_a_run_that_takes_long_says_so_on_its_resource(
         if told
         else None
     )
+
+
+def test_a_run_that_failed_in_time_is_not_late(caplog: pytest.LogCaptureFixture) -> None:
+    late(1, {"dag_run": {"dag_run_id": "r", "dag_id": "campaign_deployment", "state": "failed"}})
+    assert caplog.records == []

@@ -25,10 +25,12 @@ from pipelines.registry.tables import events, records, served
 from pipelines.repository import GroupRepository
 from pipelines.settings import Settings
 from pipelines.versions import claim, publish, reproduce
+from pipelines.versions.updating import update
 from tests.conftest import execute, platform_settings
 from tests.support import shop
 from tests.support.artefacts import make_artefact
 from tests.support.registry import add, add_campaign, add_dataset, add_group, add_solution, add_version
+from tests.support.updates import tiny_update
 from tests.support.versions import tiny_stages
 
 OTHERS = "4f1c9a0b7d3e58264f1c9a0b7d3e582"
@@ -149,6 +151,7 @@ def everywhere(
         with pytest.MonkeyPatch.context() as monkeypatch:
             made = make_artefact(root / "made-artefact", users=8, items=40, events=4, user_prefix=OTHERS)
             tiny_stages(monkeypatch, root, artefact=made)
+            tiny_update(monkeypatch, root, made)
             yield plant(place, root)
 
 
@@ -173,6 +176,8 @@ def plant(place: Place, root: Path) -> Everywhere:
         conn.execute(insert(served).values(_answer(campaign, PLANTED)))
         store.update(conn, failed.id, failure_reason=reason)
     _files(place.settings, failed, reason)
+    # What is served of a version is its last update.
+    update(place.settings, versions[1].id, datetime(2026, 3, 1, tzinfo=UTC))
     return Everywhere(place, interactions, users, first, versions[0], versions[1], campaign, failed)
 
 

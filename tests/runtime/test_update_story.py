@@ -25,6 +25,11 @@ pytestmark = pytest.mark.soak
 NEWEST = 1_600_400_000
 LISTS = 200
 FRESH = [f"fresh{n}" for n in range(5)]
+INTERACTIONS = {
+    **clothes.INTERACTIONS,
+    # Without the column, what clients say that they have shown is no part of the dataset.
+    "fields": [*clothes.INTERACTIONS["fields"], {"name": "IMPRESSION", "type": ["null", "string"]}],
+}
 ITEMS = {
     **clothes.ITEMS,
     "fields": [*clothes.ITEMS["fields"], {"name": "CREATION_TIMESTAMP", "type": ["null", "long"]}],
@@ -49,16 +54,18 @@ def version(conn: Connection, shop: Shop, tmp_path: Path) -> Version:
             doc=doc,
         )
     world = World(shop.settings, group, solution)
-    # More items of a kind than a list has places: with fewer, anything of the kind is in every list.
-    files = clothes.write(tmp_path / "csv", items=400)
+    files = clothes.write(tmp_path / "csv")
     rows = files["ITEMS"].read_text().splitlines()
     files["ITEMS"].write_text(
         "\n".join([f"{rows[0]},CREATION_TIMESTAMP", *(f"{row},1500000000" for row in rows[1:])]) + "\n"
     )
     shop.add_dataset("ITEMS", ITEMS)
-    for kind, schema in (("INTERACTIONS", clothes.INTERACTIONS), ("ITEMS", ITEMS)):
+    rows = files["INTERACTIONS"].read_text().splitlines()
+    files["INTERACTIONS"].write_text("\n".join([f"{rows[0]},IMPRESSION", *(f"{row}," for row in rows[1:])]) + "\n")
+    for kind, schema in (("INTERACTIONS", INTERACTIONS), ("ITEMS", ITEMS)):
         with conn.begin():
             [dataset] = [d for d in store.in_group(conn, group.id, "Dataset") if d.doc["datasetType"] == kind]
+            store.update(conn, str(dataset.schema_id), doc={"schema": json.dumps(schema)})
         build_snapshot(files[kind], schema, kind, tmp_path / "snapshot")  # type: ignore[arg-type]
         commit(conn, world, dataset, tmp_path / "snapshot")
     with conn.begin():
@@ -87,7 +94,7 @@ def test_a_new_item_is_shown_to_those_who_like_its_kind_after_one_update_and_les
         """Lists with the new items in which users took another, which says nothing of those users' tastes."""
         for start in range(0, times, 10):
             batch = [
-                {"eventType": "watch", "itemId": "i399", "impression": [*FRESH, "i399"], "sentAt": NEWEST + start + n}
+                {"eventType": "watch", "itemId": "i99", "impression": [*FRESH, "i99"], "sentAt": NEWEST + start + n}
                 for n in range(10)
             ]
             events.put_events(trackingId=tracker, userId=f"viewer{start}", sessionId=f"v{start}", eventList=batch)

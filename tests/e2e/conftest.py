@@ -29,6 +29,8 @@ def command() -> Iterator[Command]:
 def platform(command: Command) -> Iterator[Settings]:
     """Settings of a running platform, `database_url` filled in. Afterwards it must stop without leaving anything."""
     started = command("up")
+    if started.returncode != 0:
+        command("down")  # it would go on trying, in a home that is removed
     assert started.returncode == 0, started.stdout + started.stderr
     settings = Settings.from_env(command.env)
     state = running_state(settings)

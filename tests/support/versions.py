@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,7 +94,7 @@ TINY = textwrap.dedent(
         outs: [data/prepared]
       package:
         cmd: mkdir -p data/reports data/model && cp {reports} data/reports/metrics.json && cp -r {artefact} data/artefact
-          && echo fitted > data/model/weights && echo {{}} > data/reports/hpo.json
+          && echo fitted > data/model/weights && cp {hpo} data/reports/hpo.json
         deps: [data/prepared]
         params: [hyperparameters]
         outs: [data/artefact, data/model, {{data/reports/hpo.json: {{cache: false}}}}]
@@ -105,9 +106,14 @@ PREPARE = "mkdir data/prepared && cp data/inputs/interactions/manifest.json data
 
 
 def tiny_stages(
-    monkeypatch: pytest.MonkeyPatch, work: Path, *, prepare: str = PREPARE, artefact: Path | None = None
+    monkeypatch: pytest.MonkeyPatch,
+    work: Path,
+    *,
+    prepare: str = PREPARE,
+    artefact: Path | None = None,
+    best: Mapping[str, object] | None = None,
 ) -> None:
-    """Stages that take no time, where a test is about what happens around them."""
+    """Stages that take no time, where a test is about what happens around them; `best`: what the search found."""
     from tests.support.artefacts import make_artefact
 
     source = artefact or make_artefact(work / "made-artefact")
@@ -115,7 +121,9 @@ def tiny_stages(
     warnings = [{"code": "loses-to-popularity", "text": "The model LOSES to popularity."}]
     made = {"metrics": {"coverage": 0.5}, "baselines": {"popularity": {}}, "best_epoch": 3, "warnings": warnings}
     reports.write_text(json.dumps(made))
-    text = TINY.format(prepare=json.dumps(prepare), reports=reports, artefact=source)
+    hpo = work / "made-hpo.json"
+    hpo.write_text(json.dumps({"best": best or {}, "trials": []}))
+    text = TINY.format(prepare=json.dumps(prepare), reports=reports, artefact=source, hpo=hpo)
     monkeypatch.setattr("pipelines.stages_definition.group_dvc_yaml", lambda: text)
 
 

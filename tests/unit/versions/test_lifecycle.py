@@ -21,7 +21,7 @@ from pipelines.serving.local import model_directory
 from pipelines.settings import Settings
 from pipelines.versions import VersionFailed, VersionGone, claim, deploy, fail, publish, reproduce
 from tests.support.registry import add_campaign, add_dataset, add_group, add_solution
-from tests.support.versions import PREPARE, World, empty, look, new_version, tiny_stages
+from tests.support.versions import World, empty, look, new_version, tiny_stages
 
 
 def add_event(conn: Connection, group_id: str, number: int) -> int:
@@ -114,9 +114,7 @@ def test_a_version_from_claim_to_a_campaign_that_follows(
 def test_an_active_version_shows_what_its_search_found_best(
     conn: Connection, imported: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    best = tmp_path / "hpo.json"
-    best.write_text(json.dumps({"best": {"hidden_dimension": 64, "recency_mask": False, "factor": 0.25}, "trials": []}))
-    tiny_stages(monkeypatch, tmp_path, prepare=f"{PREPARE} && mkdir data/reports && cp {best} data/reports/hpo.json")
+    tiny_stages(monkeypatch, tmp_path, best={"hidden_dimension": 64, "recency_mask": False, "factor": 0.25})
     version = new_version(conn, imported.solution, "00000001")
     with conn.begin():
         store.update(conn, version.id, doc={"performHPO": True})

@@ -13,6 +13,7 @@ from pipelines.platform.finding import NotFound, find, find_version
 from pipelines.registry import store
 from pipelines.registry.database import transaction
 from pipelines.settings import Settings
+from pipelines.versions.lookup import BASE
 from pipelines.versions.rollout import told
 
 
@@ -24,6 +25,8 @@ class Measurements:
     arn: str
     report: Mapping[str, Any]
     rollout: str | None
+    measured: str | None
+    """ARN of the version that was measured, if it is another: one of trainingMode UPDATE has its base's numbers."""
 
 
 def collect(settings: Settings, given: str) -> Measurements:
@@ -31,15 +34,16 @@ def collect(settings: Settings, given: str) -> Measurements:
     with transaction(settings) as conn:
         version = _version(conn, given)
         solution = store.get(conn, id=version.parent_id or "")
+        base = store.get(conn, id=version.internal[BASE]) if BASE in version.internal else None
     assert solution is not None
     report = version.internal.get("report")
     if report is None:
         raise NotFound(f"{_state(version)}; its numbers are there once it is ACTIVE")
-    return Measurements(solution.name, version.arn, report, told(version))
+    return Measurements(solution.name, version.arn, report, told(version), base.arn if base else None)
 
 
 def as_json(found: Measurements) -> str:
-    """One object: solution, arn, report, rollout."""
+    """One object: solution, arn, report, rollout, measured."""
     return json.dumps(asdict(found), indent=1, ensure_ascii=False)
 
 

@@ -32,6 +32,8 @@ def show(console: Console, found: Measurements) -> None:
     report, temporal = found.report, found.report["temporal"]
     console.print(f"[bold]{found.solution}[/], {report['recipe']}", highlight=False)
     console.print(found.arn, soft_wrap=True, markup=False, highlight=False)
+    if found.measured:
+        console.print(f"Nothing was fitted: these are the numbers of {found.measured}.", soft_wrap=True, markup=False)
     if found.rollout:
         console.print(found.rollout, style="bold yellow", soft_wrap=True, markup=False, highlight=False)
     warnings(console, report["warnings"])

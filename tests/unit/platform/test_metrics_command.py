@@ -77,6 +77,13 @@ def test_a_version_that_loses_says_so_before_anything_else(settings: Settings, s
     assert lines[2].startswith(f" WARNING  {text}")
 
 
+def test_a_version_that_was_only_updated_says_whose_numbers_it_has(settings: Settings, solution: Resource) -> None:
+    base = version(settings, solution, "00000001", store.ACTIVE, report=report())
+    made = version(settings, solution, "00000002", store.ACTIVE, report=report(), base=base.id)
+    assert f"Nothing was fitted: these are the numbers of {base.arn}." in shown(settings, made.arn)
+    assert "Nothing was fitted" not in shown(settings, base.arn)
+
+
 def test_a_version_that_waited_for_a_person_says_what_became_of_it(settings: Settings, solution: Resource) -> None:
     held = {
         "reason": "NDCG@25 fell by 50.0%, more than the 10.0% that are allowed",

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from pipelines.settings import TELEMETRY_OFF, Settings
 from pipelines.versions import claim, publish, reproduce
-from pipelines.versions.reproducing import THREAD_VARIABLES
+from pipelines.versions.stage_log import THREAD_VARIABLES
 from tests.support.versions import import_shop, look, make_world, new_version
 
 pytestmark = pytest.mark.soak

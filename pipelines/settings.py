@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipelines.quotas import AS_AWS, Quotas
+
 DEFAULT_REGION = "us-east-1"
 DEFAULT_ACCOUNT_ID = "123456789012"
 _DIGITS = re.compile("[0-9]{1,12}")
@@ -53,6 +55,8 @@ class Settings:
     allowed_fall: float = 0.1
     """By what share NDCG@25 of a new version may be lower than that of the deployed one and it still rolls out by
     itself, 0 to 1; 1 never asks anybody (OPENPERSONALIZE_ALLOWED_FALL). Why 10 %: pipelines/versions/rollout.py."""
+    quotas: Quotas = AS_AWS
+    """How many resources there may be (OPENPERSONALIZE_QUOTAS): AWS's numbers unless changed by name, or `off`."""
     airflow_url: str = ""
     """A company's own Airflow as a browser reaches it (OPENPERSONALIZE_AIRFLOW_URL); empty: the one that `up` starts."""
     airflow_user: str = ""
@@ -83,6 +87,7 @@ class Settings:
             airflow_password=env.get("OPENPERSONALIZE_AIRFLOW_PASSWORD", ""),
             airflow_token_file=env.get("OPENPERSONALIZE_AIRFLOW_TOKEN_FILE", ""),
             allowed_fall=_share(env, "OPENPERSONALIZE_ALLOWED_FALL", 0.1),
+            quotas=_quotas(env.get("OPENPERSONALIZE_QUOTAS", "")),
             given_access_keys=env.get("OPENPERSONALIZE_ACCESS_KEYS", ""),
         )
 
@@ -174,6 +179,7 @@ class Settings:
             "OPENPERSONALIZE_DVC_REMOTE": self.dvc_remote,
             "OPENPERSONALIZE_ALLOWED_FALL": str(self.allowed_fall),
             "OPENPERSONALIZE_GIT_REMOTE": self.git_remote,
+            "OPENPERSONALIZE_QUOTAS": str(self.quotas),
             "OPENPERSONALIZE_AIRFLOW_URL": self.airflow_url,
             "OPENPERSONALIZE_AIRFLOW_USER": self.airflow_user,
             "OPENPERSONALIZE_AIRFLOW_PASSWORD": self.airflow_password,
@@ -233,6 +239,13 @@ def _airflow_url(given: str) -> str:
     if given and not given.startswith(("http://", "https://")):
         raise SettingsError(f"OPENPERSONALIZE_AIRFLOW_URL={given!r} must begin with http:// or https://")
     return given.rstrip("/")
+
+
+def _quotas(text: str) -> Quotas:
+    try:
+        return Quotas.read(text)
+    except ValueError as refused:
+        raise SettingsError(f"OPENPERSONALIZE_QUOTAS: {refused}") from None
 
 
 def _account(text: str) -> str:

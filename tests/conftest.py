@@ -29,6 +29,8 @@ from pipelines.settings import TELEMETRY_OFF, Settings
 ACCESS_KEY_ID = "AKIAIOSFODNN7EXAMPLE"
 SECRET_ACCESS_KEY = "harness-not-a-secret"
 TEMPLATE = "openpersonalize_template"
+MANY = "dataset_groups=100,solutions_per_group=100,campaigns_per_group=100"
+"""Quotas of tests that are about something else: AWS's numbers of what they make more of."""
 
 os.environ.update(TELEMETRY_OFF)
 
@@ -160,6 +162,7 @@ def platform_settings(home: Path, database_url: str) -> Settings:
             "OPENPERSONALIZE_DATABASE_URL": database_url,
             "OPENPERSONALIZE_ACCESS_KEYS": f"{ACCESS_KEY_ID}:{SECRET_ACCESS_KEY}",
             "OPENPERSONALIZE_IMPORT_ROOTS": str(home.parent),
+            "OPENPERSONALIZE_QUOTAS": MANY,
         }
     )
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pipelines.aws import arns
 from pipelines.aws.errors import InvalidInput, LimitExceeded, TooManyTags
 from pipelines.control.context import Context, Given
+from pipelines.quotas import QUOTAS, Quota
 from pipelines.registry import store
 from pipelines.registry.store import Resource
 
 MAX_TAGS = 50
+NOT_COUNTED = store.DELETING | {store.CREATE_FAILED}
+"""States in which a resource takes no place of a quota."""
 
 
 def arn_of(context: Context, kind: str, *parts: str) -> str:
@@ -33,12 +37,13 @@ def create(
     doc: Mapping[str, Any],
     internal: Mapping[str, Any] | None = None,
 ) -> Resource:
-    """Write the resource that a Create request describes; raises ResourceAlreadyExists, TooManyTags, InvalidInput.
+    """Write the resource that a Create request describes; raises ResourceAlreadyExists, TooManyTags, InvalidInput,
+    LimitExceeded, after which the transaction writes nothing.
 
     Its name is the request's `name` or `jobName` unless given, its ARN ends in the name unless `arn_parts` are given.
     """
     name = name or given.get("name") or given["jobName"]
-    return store.insert(
+    made = store.insert(
         context.conn,
         kind=kind,
         arn=arn_of(context, kind, *(tuple(arn_parts) or (name,))),
@@ -52,6 +57,10 @@ def create(
         request_id=context.request_id,
         tags=read_tags(given.get("tags", [])),
     )
+    for quota in QUOTAS:
+        if quota.kind == kind and quota.only.items() <= made.doc.items():
+            _check_quota(context, quota, made)
+    return made
 
 
 def members(given: Given, *names: str) -> Given:
@@ -72,13 +81,30 @@ def read_tags(given: list[dict[str, str]]) -> dict[str, str]:
     return tags
 
 
-def check_limit(
-    context: Context, kind: str, most: int, group: Resource | None = None, doc: Mapping[str, Any] | None = None
-) -> None:
-    """Raise LimitExceeded when more than `most` of a kind (of a group) are unfinished, the one just made included.
+def _check_quota(context: Context, quota: Quota, made: Resource) -> None:
+    """Raise LimitExceeded when there are more than the quota allows, the one just made included, in AWS's words."""
+    most = context.settings.quotas.most(quota)
+    if most is None:
+        return
+    there = store.count(
+        context.conn,
+        quota.kind,
+        group_id=made.group_id if quota.per_group else None,
+        statuses=store.UNFINISHED if quota.unfinished else None,
+        other_than=() if quota.unfinished else NOT_COUNTED,
+        doc=quota.only or None,
+    )
+    if there <= most:
+        return
+    which = f"The quota is {quota.name} of OPENPERSONALIZE_QUOTAS."
+    if quota.unfinished:
+        raise LimitExceeded(f"More than {most} resources with PENDING or IN_PROGRESS status. {which}")
+    raise LimitExceeded(
+        f"Cannot create a {_words(quota.kind)}. More than {most} resources in ACTIVE state. "
+        f"Please delete some and try again. {which}"
+    )
 
-    `doc`: only those count whose members have these values.
-    """
-    group_id = group.id if group else None
-    if store.count(context.conn, kind, group_id=group_id, statuses=store.UNFINISHED, doc=doc) > most:
-        raise LimitExceeded(f"More than {most} resources with PENDING or IN_PROGRESS status.")
+
+def _words(kind: str) -> str:
+    """`DatasetGroup` -> `dataset group`."""
+    return re.sub("(?<!^)([A-Z])", r" \1", kind).lower()

@@ -5,21 +5,19 @@ from __future__ import annotations
 from pipelines.control import lookup, views
 from pipelines.control.by_hand import ROLE, in_run
 from pipelines.control.context import Context, Given
-from pipelines.control.creation import check_limit, create, members
+from pipelines.control.creation import create, members
 from pipelines.control.import_jobs import check_location
 from pipelines.registry import store
 from pipelines.registry.store import Resource
 
 DAG_ID = "data_deletion"
-MAX_UNFINISHED = 5
-"""In one dataset group."""
 
 describe = views.describing("DataDeletionJob")
 list_all = views.listing("DataDeletionJob", "dataDeletionJobs", within="DatasetGroup")
 
 
 def create_data_deletion_job(context: Context, given: Given) -> Given:
-    """Raises InvalidInput, ResourceNotFound, ResourceInUse unless the group is ACTIVE, LimitExceeded above five."""
+    """Raises InvalidInput, ResourceNotFound, ResourceInUse unless the group is ACTIVE."""
     job = _create(context, given)
     store.wish(context.conn, job, DAG_ID)
     return {"dataDeletionJobArn": job.arn}
@@ -28,7 +26,7 @@ def create_data_deletion_job(context: Context, given: Given) -> Given:
 def _create(context: Context, given: Given) -> Resource:
     group = lookup.lock_active(context, "DatasetGroup", given["datasetGroupArn"])
     check_location(given["dataSource"].get("dataLocation"), context.settings)
-    job = create(
+    return create(
         context,
         "DataDeletionJob",
         given,
@@ -36,8 +34,6 @@ def _create(context: Context, given: Given) -> Resource:
         group=group,
         doc={**members(given, "dataSource", "roleArn"), "datasetGroupArn": group.arn},
     )
-    check_limit(context, "DataDeletionJob", MAX_UNFINISHED, group)
-    return job
 
 
 create_in_run = in_run("CreateDataDeletionJob", _create, DAG_ID, roleArn=ROLE)

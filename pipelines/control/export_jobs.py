@@ -6,7 +6,7 @@ from pipelines.aws.errors import InvalidInput
 from pipelines.control import lookup, views
 from pipelines.control.by_hand import ROLE, in_run
 from pipelines.control.context import Context, Given
-from pipelines.control.creation import check_limit, create, members
+from pipelines.control.creation import create, members
 from pipelines.datasets.errors import ExportRefused
 from pipelines.datasets.streamed import newest
 from pipelines.datasets.target import find_target
@@ -14,14 +14,13 @@ from pipelines.registry import store
 from pipelines.registry.store import Resource
 
 DAG_ID = "dataset_export"
-MAX_UNFINISHED = 5
 
 describe = views.describing("DatasetExportJob")
 list_all = views.listing("DatasetExportJob", "datasetExportJobs", within="Dataset")
 
 
 def create_dataset_export_job(context: Context, given: Given) -> Given:
-    """Raises InvalidInput, ResourceNotFound, ResourceInUse unless the dataset is ACTIVE, LimitExceeded above five."""
+    """Raises InvalidInput, ResourceNotFound, ResourceInUse unless the dataset is ACTIVE."""
     job = _create(context, given)
     store.wish(context.conn, job, DAG_ID)
     return {"datasetExportJobArn": job.arn}
@@ -30,7 +29,7 @@ def create_dataset_export_job(context: Context, given: Given) -> Given:
 def _create(context: Context, given: Given) -> Resource:
     dataset = lookup.lock_active(context, "Dataset", given["datasetArn"])
     _check_output(context, given["jobOutput"]["s3DataDestination"])
-    job = create(
+    return create(
         context,
         "DatasetExportJob",
         given,
@@ -48,8 +47,6 @@ def _create(context: Context, given: Given) -> Resource:
             "cutoff": newest(context.conn, dataset),
         },
     )
-    check_limit(context, "DatasetExportJob", MAX_UNFINISHED)
-    return job
 
 
 create_in_run = in_run("CreateDatasetExportJob", _create, DAG_ID, roleArn=ROLE)

@@ -11,7 +11,7 @@ from pipelines.aws.errors import InvalidInput, ResourceInUse
 from pipelines.control import lookup, views
 from pipelines.control.by_hand import in_run
 from pipelines.control.context import Context, Given
-from pipelines.control.creation import check_limit, create, members
+from pipelines.control.creation import create, members
 from pipelines.control.unavailable import refuse_unavailable
 from pipelines.datasets.streamed import newest_record
 from pipelines.registry import store
@@ -19,7 +19,6 @@ from pipelines.registry.store import Resource
 from pipelines.settings import Settings
 
 DAG_ID = "dataset_import"
-MAX_UNFINISHED = 5
 _S3 = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]*(/.*)?", re.DOTALL)
 
 describe = views.describing("DatasetImportJob")
@@ -27,7 +26,7 @@ list_all = views.listing("DatasetImportJob", "datasetImportJobs", within="Datase
 
 
 def create_dataset_import_job(context: Context, given: Given) -> Given:
-    """Raises ResourceInUse while another import into the dataset is unfinished, LimitExceeded above five in all."""
+    """Raises ResourceInUse while another import into the dataset is unfinished."""
     job = _create(context, given)
     store.wish(context.conn, job, DAG_ID)
     return {"datasetImportJobArn": job.arn}
@@ -52,7 +51,6 @@ def _create(context: Context, given: Given) -> Resource:
         internal={"after": newest_record(context.conn, dataset.id)},
     )
     _refuse_second(context, dataset, job)
-    check_limit(context, "DatasetImportJob", MAX_UNFINISHED)
     return job
 
 

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from pipelines.aws.errors import LimitExceeded
 from pipelines.control import avro, lookup, views
 from pipelines.control.context import Context, Given
 from pipelines.control.creation import create, members
 from pipelines.registry import store
-
-MAX_SCHEMAS = 500
-"""In the account (spec: resources.md section 6)."""
 
 describe = views.describing("Schema")
 list_all = views.listing("Schema", "schemas")
 
 
 def create_schema(context: Context, given: Given) -> Given:
-    """Raises InvalidInput naming the field and the rule, LimitExceeded when there are 500."""
+    """Raises InvalidInput naming the field and the rule."""
     avro.check(given["schema"], given.get("domain"))
     made = create(context, "Schema", given, status=None, doc=members(given, "schema", "domain"))
-    if store.count(context.conn, "Schema") > MAX_SCHEMAS:
-        raise LimitExceeded(f"More than {MAX_SCHEMAS} schemas. Please delete some that no dataset uses and try again.")
     return {"schemaArn": made.arn}
 
 

@@ -12,7 +12,7 @@ from pipelines.aws.errors import InvalidInput, ResourceAlreadyExists, ResourceIn
 from pipelines.control import lookup, views
 from pipelines.control.by_hand import in_run
 from pipelines.control.context import Context, Given
-from pipelines.control.creation import check_limit, create, members
+from pipelines.control.creation import create, members
 from pipelines.control.recipes import require_recipe
 from pipelines.registry import store
 from pipelines.registry.store import Resource
@@ -20,7 +20,6 @@ from pipelines.versions.lookup import BASE, dropped
 from pipelines.versions.updatable import UPDATE_RECIPES, NotUpdatable, newest_full
 
 DAG_ID = "solution_version"
-MAX_UNFINISHED = 20
 MANUAL = "MANUAL"
 MAX_NAME = 63
 SCHEDULED_FOR = "scheduled_for"
@@ -31,7 +30,7 @@ _list_any = views.listing("SolutionVersion", "solutionVersions", within="Solutio
 
 
 def create_solution_version(context: Context, given: Given) -> Given:
-    """Always a new one; several train at once. Raises InvalidInput, ResourceInUse, LimitExceeded."""
+    """Always a new one; several train at once. Raises InvalidInput, ResourceInUse."""
     version = _create(context, given)
     store.wish(context.conn, version, DAG_ID)
     return {"solutionVersionArn": version.arn}
@@ -48,8 +47,8 @@ def create_automatic(
     """A version that a schedule makes, and the wish for its DAG run; holds the solution until the transaction ends.
 
     `scheduled_for` is the moment it was due: the schedule's clock counts from it, so that what queues or comes late
-    shifts no later one. Raises what CreateSolutionVersion raises, less LimitExceeded: a Monday on which all solutions
-    are due takes none of the versions that clients may ask for.
+    shifts no later one. Raises what CreateSolutionVersion raises, less LimitExceeded: it takes none of the places
+    that clients have (pipelines/quotas.py).
     """
     given = {"solutionArn": solution.arn, "trainingMode": mode, "tags": list(tags)}
     version = _create(context, given, "AUTOMATIC", {SCHEDULED_FOR: scheduled_for.isoformat()})
@@ -69,7 +68,7 @@ def _create(
     _refuse_taken_name(context, solution, given.get("name"))
     hexadecimal = secrets.token_hex(4)
     described = ("performHPO", "performAutoML", "performIncrementalUpdate", "recipeArn", "eventType", "solutionConfig")
-    version = create(
+    return create(
         context,
         "SolutionVersion",
         given,
@@ -87,9 +86,6 @@ def _create(
         },
         internal={**(internal or {}), **base},
     )
-    if training_type == MANUAL:
-        check_limit(context, "SolutionVersion", MAX_UNFINISHED, doc={"trainingType": MANUAL})
-    return version
 
 
 create_in_run = in_run("CreateSolutionVersion", _create, DAG_ID)

@@ -217,10 +217,11 @@ def count(
     *,
     group_id: str | None = None,
     statuses: Collection[str] | None = None,
+    other_than: Collection[str] = (),
     doc: Mapping[str, Any] | None = None,
 ) -> int:
-    """How many resources of a kind there are, of a group, in a status or with these members of `doc` if given; who
-    counts waits for others who count, until their commit.
+    """How many resources of a kind there are, of a group, in a status, in no status of `other_than` or with these members
+    of `doc` if given; who counts waits for others who count, until their commit.
     """
     conn.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"openpersonalize:count:{kind}"))))
     query = select(func.count()).where(resources.c.kind == kind)
@@ -228,6 +229,8 @@ def count(
         query = query.where(resources.c.group_id == group_id)
     if statuses is not None:
         query = query.where(resources.c.status.in_(statuses))
+    if other_than:
+        query = query.where(func.coalesce(resources.c.status, "").not_in(other_than))
     if doc is not None:
         query = query.where(resources.c.doc.contains(dict(doc)))
     return conn.execute(query).scalar_one()

@@ -42,10 +42,8 @@ def test_the_sixth_unfinished_job_of_a_group_is_one_too_many(
 ) -> None:
     arns = [personalize.create_data_deletion_job(jobName=f"j{n}", **given)["dataDeletionJobArn"] for n in range(5)]
     code, message = refused(personalize.create_data_deletion_job, jobName="j5", **given)
-    assert (code, message) == (
-        "LimitExceededException",
-        "More than 5 resources with PENDING or IN_PROGRESS status.",
-    )
+    assert code == "LimitExceededException"
+    assert message.startswith("More than 5 resources with PENDING or IN_PROGRESS status.")
     other = personalize.create_dataset_group(name="other")["datasetGroupArn"]
     personalize.create_data_deletion_job(jobName="elsewhere", **{**given, "datasetGroupArn": other})
     move(arns[0], status=store.COMPLETED)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select
 from pipelines.aws.errors import InvalidInput, LimitExceeded, ResourceNotFound
 from pipelines.control.context import Context
 from pipelines.control.solution_versions import create_solution_version
+from pipelines.quotas import Quotas
 from pipelines.registry import store
 from pipelines.registry.store import Resource
 from pipelines.registry.tables import outbox
@@ -176,8 +177,8 @@ def test_waiting_ends_with_the_version_and_says_why_it_failed(settings, conn, so
     assert ended(settings, "0" * 16)
 
 
-def test_what_schedules_make_is_not_counted_against_clients(settings, conn, group, solution, monkeypatch) -> None:
-    monkeypatch.setattr("pipelines.control.solution_versions.MAX_UNFINISHED", 1)
+def test_what_schedules_make_is_not_counted_against_clients(settings, conn, group, solution) -> None:
+    settings = replace(settings, quotas=Quotas.read("unfinished_solution_versions=1"))
     with conn.begin():
         other = add_automatic(conn, group, "other", CREATED)
     assert None not in [create(settings, FIRST, one.arn) for one in (solution, other)]

@@ -14,11 +14,11 @@ from sqlalchemy import Connection, func, select
 
 from pipelines.aws import arns, models
 from pipelines.aws.errors import CONTROL, InvalidInput, ResourceInUse
-from pipelines.control import lookup, views
+from pipelines.control import auditing, lookup, views
 from pipelines.control.context import Context, Given
 from pipelines.control.creation import create
+from pipelines.control.exploration import check_exploration
 from pipelines.control.recipes import require_recipe
-from pipelines.control.solution_config import check_number
 from pipelines.control.solution_versions import resolve
 from pipelines.control.unavailable import refuse_unavailable
 from pipelines.registry import store
@@ -109,6 +109,7 @@ def update_in_run(
     same = (wanted["solution_version_id"], wanted["config"]) == (resolve(context, asked).id, config)
     if not same or store.CREATE_FAILED in (campaign.status, update.get("status")):
         update_campaign(context, given)
+        auditing.made_in_run(context, "UpdateCampaign", campaign.arn, run_id)
     return campaign.id
 
 
@@ -161,11 +162,4 @@ def check_config(config: Given, asked: str | None, recipe_arn: str) -> None:
         enableMetadataWithRecommendations=config.get("enableMetadataWithRecommendations"),
         rankingInfluence=config.get("rankingInfluence"),
     )
-    exploration = config.get("itemExplorationConfig", {})
-    # The age in days must be more than 0: at least a minute.
-    limits = {"explorationWeight": (0.0, 1.0), "explorationItemAgeCutOff": (1 / 1440, 36500.0)}
-    for name, value in exploration.items():
-        member = f"campaignConfig.itemExplorationConfig.{name}"
-        if name not in limits:
-            raise InvalidInput(f"{member}: unknown; known: {', '.join(limits)}.")
-        check_number(member, value, *limits[name])
+    check_exploration("campaignConfig", config)

@@ -6,7 +6,7 @@ from pipelines.control import lookup, views
 from pipelines.control.by_hand import ROLE, in_run
 from pipelines.control.context import Context, Given
 from pipelines.control.creation import create, members
-from pipelines.control.import_jobs import check_location
+from pipelines.control.locations import check_source
 from pipelines.registry import store
 from pipelines.registry.store import Resource
 
@@ -25,7 +25,7 @@ def create_data_deletion_job(context: Context, given: Given) -> Given:
 
 def _create(context: Context, given: Given) -> Resource:
     group = lookup.lock_active(context, "DatasetGroup", given["datasetGroupArn"])
-    check_location(given["dataSource"].get("dataLocation"), context.settings)
+    check_source(context.settings, given["dataSource"].get("dataLocation"))
     return create(
         context,
         "DataDeletionJob",

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pipelines.aws.errors import InvalidInput
 from pipelines.control import lookup, views
 from pipelines.control.by_hand import ROLE, in_run
 from pipelines.control.context import Context, Given
 from pipelines.control.creation import create, members
-from pipelines.datasets.errors import ExportRefused
+from pipelines.control.locations import check_destination
 from pipelines.datasets.streamed import newest
-from pipelines.datasets.target import find_target
 from pipelines.registry import store
 from pipelines.registry.store import Resource
 
@@ -28,7 +26,7 @@ def create_dataset_export_job(context: Context, given: Given) -> Given:
 
 def _create(context: Context, given: Given) -> Resource:
     dataset = lookup.lock_active(context, "Dataset", given["datasetArn"])
-    _check_output(context, given["jobOutput"]["s3DataDestination"])
+    check_destination(context.settings, given["jobOutput"]["s3DataDestination"])
     return create(
         context,
         "DatasetExportJob",
@@ -50,10 +48,3 @@ def _create(context: Context, given: Given) -> Resource:
 
 
 create_in_run = in_run("CreateDatasetExportJob", _create, DAG_ID, roleArn=ROLE)
-
-
-def _check_output(context: Context, destination: Given) -> None:
-    try:
-        find_target(context.settings, destination["path"], destination.get("kmsKeyArn"))
-    except ExportRefused as refused:
-        raise InvalidInput(f"jobOutput.s3DataDestination: {refused}.") from None

@@ -106,11 +106,16 @@ def _check_search(wanted: bool, config: Given, recipe: Recipe) -> None:
             raise InvalidInput(f"solutionConfig.{refused}") from None
 
 
-def _check_columns(event_type: str | None, config: Given, columns: Columns) -> None:
+def check_training_columns(member: str, config: Given, columns: Columns) -> None:
+    """Raise InvalidInput naming what is wrong with the trainingDataConfig of the configuration `member`."""
     try:
         training_columns(columns, config)
     except ColumnError as refused:
-        raise InvalidInput(f"solutionConfig.trainingDataConfig.{refused}") from None
+        raise InvalidInput(f"{member}.trainingDataConfig.{refused}") from None
+
+
+def _check_columns(event_type: str | None, config: Given, columns: Columns) -> None:
+    check_training_columns("solutionConfig", config, columns)
     needed = (
         ("eventType", event_type, EVENT_TYPE),
         ("solutionConfig.eventValueThreshold", config.get("eventValueThreshold"), EVENT_VALUE),

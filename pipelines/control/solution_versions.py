@@ -146,6 +146,11 @@ def resolve(context: Context, arn: str) -> Resource:
         if not active:
             raise InvalidInput(f"solutionVersionArn: {solution.arn} has no version that is ACTIVE.")
         return _deployable(active[-1])
+    return active_version(context, arn)
+
+
+def active_version(context: Context, arn: str) -> Resource:
+    """The ACTIVE version of that ARN, its solution locked; raises ResourceNotFound, ResourceInUse, InvalidInput."""
     found = lookup.require(context, "SolutionVersion", arn)
     lookup.lock_active(context, "Solution", found.doc["solutionArn"])
     return _deployable(lookup.lock_active(context, "SolutionVersion", arn))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from pipelines.control.import_jobs import check_location
+from pipelines.control.locations import check_source
 from pipelines.datasets.s3 import S3Store
 from pipelines.settings import Settings
 
@@ -26,7 +26,7 @@ def find(settings: Settings, location: str) -> str | None:
     else:
         found = _in_s3(settings, location)
     if found is not None:
-        check_location(found, settings)
+        check_source(settings, found)
     return found
 
 

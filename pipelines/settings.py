@@ -129,6 +129,11 @@ class Settings:
         return self.home / "exports"
 
     @property
+    def batch_dir(self) -> Path:
+        """One folder a batch inference job while it runs: its input, and its output as far as it has come."""
+        return self.home / "batch"
+
+    @property
     def logs_dir(self) -> Path:
         return self.home / "logs"
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pipelines.aws import models
 from pipelines.aws.errors import CONTROL, UnknownOperation
 from pipelines.control import (
+    batch_inference_jobs,
+    batch_segment_jobs,
     campaigns,
     dataset_groups,
     datasets,
@@ -65,12 +67,19 @@ OPERATIONS: Mapping[str, Operation] = {
     "DescribeEventTracker": event_trackers.describe,
     "ListEventTrackers": event_trackers.list_all,
     "DeleteEventTracker": event_trackers.delete,
+    "CreateBatchInferenceJob": batch_inference_jobs.create_batch_inference_job,
+    "DescribeBatchInferenceJob": batch_inference_jobs.describe,
+    "ListBatchInferenceJobs": batch_inference_jobs.list_all,
+    "CreateBatchSegmentJob": batch_segment_jobs.create_batch_segment_job,
+    "DescribeBatchSegmentJob": batch_segment_jobs.describe,
+    "ListBatchSegmentJobs": batch_segment_jobs.list_all,
 }
 
 IN_RUN: Mapping[str, InRun] = {
     "CreateDatasetImportJob": import_jobs.create_in_run,
     "CreateDatasetExportJob": export_jobs.create_in_run,
     "CreateDataDeletionJob": deletion_jobs.create_in_run,
+    "CreateBatchInferenceJob": batch_inference_jobs.create_in_run,
     "CreateSolutionVersion": solution_versions.create_in_run,
     "UpdateCampaign": campaigns.update_in_run,
 }

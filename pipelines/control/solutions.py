@@ -90,9 +90,12 @@ def describe_solution(context: Context, given: Given) -> Given:
 
 
 def _blockers(context: Context, solution: Resource) -> Iterable[Resource]:
-    """Campaigns that serve one of its versions or are about to, and versions that are being trained."""
+    """Campaigns that serve one of its versions or are about to, versions in training, batch jobs that are unfinished."""
     versions = store.children(context.conn, solution.id, "SolutionVersion")
     yield from (version for version in versions if version.status in store.UNFINISHED)
+    for version in versions:
+        # What hangs on a version are its batch jobs.
+        yield from (job for job in store.children(context.conn, version.id) if job.status in store.UNFINISHED)
     for campaign in store.in_group(context.conn, solution.group_id or "", "Campaign"):
         wanted = campaign.internal.get("deployment", {}).get("solution_version_arn", "")
         if any(arn.startswith(solution.arn + "/") for arn in (campaign.doc["solutionVersionArn"], wanted)):

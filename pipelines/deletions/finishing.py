@@ -69,6 +69,7 @@ def _discard_leftovers(job: Job) -> None:
     folders = {
         "DatasetImportJob": lambda id: settings.imports_dir / id / "work",
         "DatasetExportJob": lambda id: settings.exports_dir / id,
+        "BatchInferenceJob": lambda id: settings.batch_dir / id,
         "DataDeletionJob": lambda id: settings.deletions_dir / id / "work",
         # Of a compaction; it does not begin while users are being deleted.
         "Dataset": lambda id: settings.imports_dir / id,

@@ -28,7 +28,7 @@ WAITING_FOR = "waiting_for"
 """Member of a job's `internal`: ids of what had begun before; absent before the first round has ended."""
 IN_ROUND = "in_round"
 """The same, true while a round goes on: one that was cut short may have found something and not said so."""
-_WITH_DATA = ("DatasetImportJob", "DatasetExportJob")
+_WITH_DATA = ("DatasetImportJob", "DatasetExportJob", "BatchInferenceJob")
 PATIENCE = timedelta(hours=23)
 """AWS promises a day."""
 
@@ -81,7 +81,7 @@ def _is_under_way(one: Resource) -> bool:
 
 
 def _begun(conn: Connection, job: Job) -> list[Resource]:
-    """Imports, whose files may name the users, exports, which hold copies, and trainings whose inputs are frozen."""
+    """Imports and batch jobs, whose files may name the users, exports, which hold copies, trainings with frozen inputs."""
     return [
         one
         for one in store.in_group(conn, job.group.id)

@@ -28,6 +28,7 @@ from pipelines.platform.airflow_client import AirflowClient
 from pipelines.platform.questions import settle_questions
 from pipelines.platform.removal import remove_deleted
 from pipelines.platform.runs import settle_runs, start_runs
+from pipelines.platform.unavailable import end_unavailable
 from pipelines.platform.upkeep import (
     collect_repositories,
     discard_artefacts,
@@ -128,6 +129,7 @@ def duties(settings: Settings, airflow: Airflow, at: float) -> list[Duty]:
     return [
         Duty("starting DAG runs", lambda conn, now: start_runs(conn, airflow, now).problem),
         Duty("activating campaigns", quietly(activate_campaigns)),
+        Duty("ending what is not available yet", quietly(lambda conn, _: end_unavailable(conn))),
         Duty("removing what was deleted", quietly(lambda conn, now: remove_deleted(conn, settings, now))),
         Duty("looking at DAG runs", lambda conn, now: settle_runs(conn, airflow, now).problem, LOOK_SECONDS),
         Duty("looking at versions that wait", lambda conn, now: settle_questions(conn, airflow, now), ASK_SECONDS),

@@ -24,11 +24,15 @@ log = logging.getLogger(__name__)
 GROUP_VISIBLE = timedelta(seconds=0.5)
 """How long at least a dataset group can still be described after its delete, as clients that wait for it expect."""
 
-_WITH = {"Solution": ("SolutionVersion",), "Dataset": ("DatasetImportJob", "DatasetExportJob")}
+_WITH = {
+    "Solution": ("SolutionVersion",),
+    "SolutionVersion": ("BatchInferenceJob", "BatchSegmentJob"),
+    "Dataset": ("DatasetImportJob", "DatasetExportJob"),
+}
 """Kinds that go with what they hang on; others hold it up."""
 
 # What others hang on comes later.
-_ORDER = ("Campaign", "EventTracker", "Solution", "Dataset", "DatasetGroup")
+_ORDER = ("Recommender", "Campaign", "EventTracker", "Solution", "Dataset", "DatasetGroup")
 
 
 def remove_deleted(conn: Connection, settings: Settings, now: datetime) -> int:
@@ -78,17 +82,19 @@ def _still_needed(conn: Connection, resource: Resource, hanging: Iterable[Resour
 
 
 def _hanging(conn: Connection, resource: Resource) -> list[Resource]:
-    """What goes with it: versions with their solution, jobs with their dataset, all with their group."""
+    """What goes with it: versions with their solution, jobs with their dataset or version, all with their group."""
     if resource.kind == "DatasetGroup":
         return store.in_group(conn, resource.id)
     kinds = _WITH.get(resource.kind, ())
-    return [child for child in store.children(conn, resource.id) if child.kind in kinds]
+    going = [child for child in store.children(conn, resource.id) if child.kind in kinds]
+    return [*going, *(one for child in going for one in _hanging(conn, child))]
 
 
 def _remove_files(settings: Settings, resource: Resource, hanging: Iterable[Resource]) -> None:
     folders = {
         "DatasetImportJob": settings.imports_dir,
         "DatasetExportJob": settings.exports_dir,
+        "BatchInferenceJob": settings.batch_dir,
         "DataDeletionJob": settings.deletions_dir,
         # What a compaction that was killed has left.
         "Dataset": settings.imports_dir,

@@ -71,10 +71,10 @@ def turn_partitions(conn: Connection, now: datetime) -> None:
 
 
 def discard_work(conn: Connection, settings: Settings) -> None:
-    """Remove people's data that data deletion and export jobs had at hand when their run was killed too hard to do so."""
+    """Remove people's data that jobs had at hand when their run was killed too hard to do so."""
     lists = {work: work.parent.name for work in settings.deletions_dir.glob("*/work")}
-    exports = {work: work.name for work in settings.exports_dir.glob("*")}
-    for work, id in {**lists, **exports}.items():
+    others = {work: work.name for home in (settings.exports_dir, settings.batch_dir) for work in home.glob("*")}
+    for work, id in {**lists, **others}.items():
         with conn.begin():
             job = store.get(conn, id=id)
         if job is None or job.status not in store.UNFINISHED:

@@ -1,9 +1,10 @@
 """Old versions go, with what only they named in Git, cache, remote and Bento store; what anybody still needs stays.
 
 Who keeps the newest N of a solution also keeps what a campaign serves or is being updated to (so a running update can
-go back), what waits for a person, what is being made or updated, and the version whose weights a kept UPDATE has. Which go
-is written down in the transaction that decides it, under the lock that whoever makes a campaign or an update takes too;
-so a deployed version is never among them, and whoever comes after a crash finishes. Metrics stay in the registry.
+go back), what a batch job reads, what waits for a person, what is being made or updated, and the version whose weights a
+kept UPDATE has. Which go is written down in the transaction that decides it, under the lock that whoever makes a campaign,
+a batch job or an update takes too; so a deployed version is never among them, and whoever comes after a crash finishes.
+Metrics stay in the registry.
 """
 
 from __future__ import annotations
@@ -71,6 +72,9 @@ def _needed(conn: Connection, version: Resource) -> str | None:
     held = version.internal.get("held")
     if held and not held.get("decision"):
         return "it waits for a person"
+    jobs = [job for job in store.children(conn, version.id) if job.status in store.UNFINISHED]
+    if jobs:
+        return f"batch job {', '.join(job.name for job in jobs)}"
     campaigns = campaigns_of(conn, version)
     return f"campaign {', '.join(one.name for one in campaigns)}" if campaigns else None
 

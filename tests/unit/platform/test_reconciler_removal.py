@@ -96,6 +96,26 @@ def test_a_version_in_training_holds_up_its_solutions_removal(conn: Connection, 
     assert remove_deleted(conn, settings, now(conn)) == 1
 
 
+def test_a_solution_takes_the_batch_jobs_of_its_versions_with_it(conn: Connection, settings: Settings) -> None:
+    with conn.begin():
+        group = add_group(conn)
+        solution = add_solution(conn, group)
+        version = add_version(conn, solution)
+        jobs = [
+            add(conn, f"Batch{kind}Job", "nightly", group=group, parent=version, status=store.CREATE_IN_PROGRESS)
+            for kind in ("Inference", "Segment")
+        ]
+    (settings.batch_dir / jobs[0].id).mkdir(parents=True)
+    mark(conn, solution)
+    assert remove_deleted(conn, settings, now(conn)) == 0, "it waits for the jobs"
+    with conn.begin():
+        for job in jobs:
+            store.update(conn, job.id, status=store.ACTIVE)
+    assert remove_deleted(conn, settings, now(conn)) == 1
+    assert ids(conn) == {group.id}
+    assert not (settings.batch_dir / jobs[0].id).exists()
+
+
 def test_an_interactions_dataset_takes_its_jobs_reports_and_events_with_it(
     conn: Connection, settings: Settings
 ) -> None:

@@ -1,0 +1,44 @@
+"""What clients may ask for and nobody can make yet ends CREATE FAILED, with a reason that says what to do instead.
+
+The operations check it as if it could be made, so that their work is all that is missing. Once there is a DAG for a kind,
+its line here goes, and its operation wishes for a run.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from sqlalchemy import Connection, select
+
+from pipelines.registry import store
+from pipelines.registry.tables import resources
+
+log = logging.getLogger(__name__)
+
+REASONS = {
+    "Recommender": (
+        "Recommenders are not available yet: the platform cannot train the recipes of domains. Until it can, create a "
+        "solution in the same dataset group with a custom recipe (aws-user-personalization, aws-sims for related items, "
+        "aws-popularity-count for popular ones) and serve it with a campaign; delete this recommender."
+    ),
+    "BatchSegmentJob": (
+        "Batch segment jobs are not available yet: the platform cannot train the recipes that make segments of users. "
+        "Until it can, a batch inference job of a USER_PERSONALIZATION version gives the items of each user with their "
+        "scores."
+    ),
+}
+"""By kind."""
+
+
+def end_unavailable(conn: Connection) -> int:
+    """Set what is waiting CREATE FAILED; how many there were."""
+    waiting = select(resources.c.id).where(
+        resources.c.kind.in_(REASONS), resources.c.status.in_((store.CREATE_PENDING, store.CREATE_IN_PROGRESS))
+    )
+    with conn.begin():
+        found = [store.get(conn, id=id, lock=True) for id in conn.execute(waiting).scalars().all()]
+        ended = [one for one in found if one is not None and one.status in store.UNFINISHED]
+        for one in ended:
+            store.update(conn, one.id, status=store.CREATE_FAILED, failure_reason=REASONS[one.kind])
+            log.info("request %s: %s: CREATE FAILED: not available yet", one.request_id, one.arn)
+    return len(ended)

@@ -1,6 +1,7 @@
 """One worker of the runtime, from the first connection to the last: what it consists of and in which order it starts.
 
 Database          a few connections to PostgreSQL
+Access            who may ask
 Campaigns         what is served here, following the registry
 Worker            heartbeat and reports to the registry
 EventLog          PutEvents
@@ -9,6 +10,7 @@ Records           PutItems, PutUsers, PutActions
 Histories         what was streamed of users
 Recommendations   GetRecommendations, GetPersonalizedRanking
 Served            what was answered, written behind
+Audit             what was changed with which key, written behind
 Metrics           counters
 """
 
@@ -16,12 +18,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from bento import not_yet
+from bento.access import Access
 from bento.action_events import ActionEvents
+from bento.audit import Audit
 from bento.campaigns import Campaigns
 from bento.database import Database
 from bento.deployments import Version
@@ -51,10 +55,11 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         from bento.metrics import Metrics
 
-        self.access_keys: Mapping[str, str] = settings.access_keys
         self.region = settings.region
         self.metrics = Metrics()
         self._database = Database(settings.database_url)
+        self.access = Access(self._database, settings)
+        self.audit = Audit(self._database)
         self._campaigns = Campaigns(self._database, lambda version, stop: load(settings, version, stop))
         self._worker = Worker(self._database, self._campaigns, self._count_campaigns)
         self._served = Served(self._database, self.metrics.dropped)
@@ -75,7 +80,7 @@ class Runtime:
             await self._start()
         except ServiceUnavailable as failure:
             log.warning("started without the database: %s", failure.message)
-        for run in (self._campaigns.poll, self._worker.run, self._served.run):
+        for run in (self._campaigns.poll, self._worker.run, self._served.run, self.access.run, self.audit.run):
             self._tasks.append(asyncio.create_task(_keep_running(run)))
 
     async def close(self) -> None:
@@ -89,6 +94,7 @@ class Runtime:
             await self._served.flush()
         except ServiceUnavailable as failure:
             log.warning("the last answers are not recorded: %s", failure.message)
+        await self.audit.write()
         await self._worker.leave()
         await self._database.close()
 

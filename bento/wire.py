@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from time import perf_counter
 from typing import Any
 
 from bento.runtime import NO_CAMPAIGN, Runtime
-from pipelines.aws import http, models, sigv4
+from pipelines.aws import access, http, models, sigv4
+from pipelines.aws.access import Key
 from pipelines.aws.errors import (
     EVENTS,
     RUNTIME,
@@ -27,7 +29,7 @@ from pipelines.aws.errors import (
 
 MOST_BODY_BYTES = 2 * 1024 * 1024
 """More than the largest request can be: 500 ids of 256 characters, 150 context values of 1,000."""
-NO_OPERATION = "-"
+NO_OPERATION = NO_KEY = "-"
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -36,6 +38,17 @@ Send = Callable[[Message], Awaitable[None]]
 
 log = logging.getLogger("openpersonalize.runtime")
 access_log = logging.getLogger("openpersonalize.access")
+
+
+@dataclass(slots=True)
+class Seen:
+    """What is known of a request so far."""
+
+    operation: str
+    key: Key | None = None
+    """Who signed it."""
+    call: dict[str, Any] = field(default_factory=dict)
+    """Its members, once they are known to be well-formed."""
 
 
 class Disconnected(Exception):
@@ -54,9 +67,9 @@ class Wire:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started, request_id = perf_counter(), http.new_request_id()
         service, operation = _operation(scope["method"], scope["path"])
-        call: dict[str, Any] = {}
+        seen = Seen(operation)
         try:
-            doc = await self._answer(scope, await _body(receive), service, operation, call, request_id)
+            doc = await self._answer(scope, await _body(receive), service, seen, request_id)
             answer = http.answer(service, doc, request_id)
         except Disconnected:
             return
@@ -66,32 +79,36 @@ class Wire:
             log.exception("request %s: %s failed", request_id, operation)
             message = f"Internal failure; the runtime's log has the reason under request id {request_id}."
             answer = http.error(service, InternalFailure(message), request_id)
-        self._record(answer, operation, call.get("campaignArn"), request_id, perf_counter() - started)
+        self._record(answer, seen, request_id, perf_counter() - started)
         await _send(send, answer)
 
     async def _answer(
-        self, scope: Scope, body: bytes, service: str, operation: str, call: dict[str, Any], request_id: str
+        self, scope: Scope, body: bytes, service: str, seen: Seen, request_id: str
     ) -> dict[str, Any] | None:
-        """The answer's members; fills `call` with the request's as soon as they are known to be well-formed."""
+        """The answer's members; `seen` is filled with what becomes known."""
+        operation = seen.operation
         if operation == NO_OPERATION:
             raise UnknownOperation(f"Unknown operation: no {scope['method']} {scope['path']} here.")
         if self.runtime is None:
             raise ServiceUnavailable("The runtime is starting or stopping, try again.")
         now = datetime.now(UTC)
-        _verify(scope, body, self.runtime, now)
-        call.update(models.parse_input(service, operation, body))
-        return await self.runtime.operate(operation, call, request_id, now.timestamp())
+        seen.key = await _signed_by(scope, body, self.runtime, now)
+        access.authorize(seen.key, service, operation)
+        seen.call = models.parse_input(service, operation, body)
+        return await self.runtime.operate(operation, seen.call, request_id, now.timestamp())
 
-    def _record(
-        self, answer: http.Answer, operation: str, campaign_arn: str | None, request_id: str, seconds: float
-    ) -> None:
-        campaign = NO_CAMPAIGN
+    def _record(self, answer: http.Answer, seen: Seen, request_id: str, seconds: float) -> None:
+        campaign, key_id = NO_CAMPAIGN, NO_KEY
         if self.runtime is not None:
-            campaign = self.runtime.campaign_label(campaign_arn)
-            self.runtime.metrics.request(campaign, operation, answer.code, seconds)
+            campaign = self.runtime.campaign_label(seen.call.get("campaignArn"))
+            self.runtime.metrics.request(campaign, seen.operation, answer.code, seconds)
+            if seen.key is not None:
+                key_id = seen.key.id
+                about = seen.call.get("trackingId") or seen.call.get("datasetArn")
+                self.runtime.audit.note(seen.key, seen.operation, about, answer.code)
         access_log.info(
-            "request=%s operation=%s campaign=%s status=%d code=%s ms=%.2f",
-            *(request_id, operation, campaign, answer.status, answer.code or "-", seconds * 1000),
+            "request=%s operation=%s campaign=%s key=%s status=%d code=%s ms=%.2f",
+            *(request_id, seen.operation, campaign, key_id, answer.status, answer.code or "-", seconds * 1000),
         )
 
 
@@ -107,17 +124,22 @@ def _operation(method: str, path: str) -> tuple[str, str]:
     return RUNTIME, NO_OPERATION
 
 
-def _verify(scope: Scope, body: bytes, runtime: Runtime, now: datetime) -> None:
+async def _signed_by(scope: Scope, body: bytes, runtime: Runtime, now: datetime) -> Key:
+    """The key that signed the request; raises one of the signature errors."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    key_id = sigv4.claimed_key(headers)
+    key = runtime.access.known(key_id) or await runtime.access.find(key_id)
     sigv4.verify(
         method=scope["method"],
         path=(scope.get("raw_path") or scope["path"].encode()).decode("latin-1"),
         query=scope["query_string"].decode("latin-1"),
-        headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
+        headers=headers,
         body=body,
-        access_keys=runtime.access_keys,
+        access_keys={key_id: key.secret},
         now=now,
         region=runtime.region,
     )
+    return key
 
 
 async def _body(receive: Receive) -> bytes:

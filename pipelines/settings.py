@@ -18,6 +18,7 @@ from pipelines.quotas import AS_AWS, Quotas
 
 DEFAULT_REGION = "us-east-1"
 DEFAULT_ACCOUNT_ID = "123456789012"
+SHORTEST_KEYS_SECRET = 32
 _DIGITS = re.compile("[0-9]{1,12}")
 _REGION = re.compile("[a-z0-9-]{1,63}")
 
@@ -66,6 +67,8 @@ class Settings:
     """Instead of both a file with a bearer token, read anew when Airflow refuses it (OPENPERSONALIZE_AIRFLOW_TOKEN_FILE)."""
     given_access_keys: str = field(default="", repr=False)
     """OPENPERSONALIZE_ACCESS_KEYS as given: `ID:SECRET[,ID:SECRET]`."""
+    given_keys_secret: str = field(default="", repr=False)
+    """OPENPERSONALIZE_KEYS_SECRET: of what the secrets of `openpersonalize keys` are made, where machines share no disk."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
@@ -89,6 +92,7 @@ class Settings:
             allowed_fall=_share(env, "OPENPERSONALIZE_ALLOWED_FALL", 0.1),
             quotas=_quotas(env.get("OPENPERSONALIZE_QUOTAS", "")),
             given_access_keys=env.get("OPENPERSONALIZE_ACCESS_KEYS", ""),
+            given_keys_secret=_keys_secret(env.get("OPENPERSONALIZE_KEYS_SECRET", "")),
         )
 
     @property
@@ -169,6 +173,19 @@ class Settings:
         """The generated pair, one `ID:SECRET` line, mode 0600, written once by `openpersonalize up`."""
         return self.secrets_dir / "access_keys"
 
+    @property
+    def keys_secret(self) -> str:
+        """What the secrets of the registry's keys are made of (pipelines/aws/access.py); empty: there is none here."""
+        if self.given_keys_secret:
+            return self.given_keys_secret
+        file = self.keys_secret_file
+        return file.read_text().strip() if file.exists() else ""
+
+    @property
+    def keys_secret_file(self) -> Path:
+        """The generated one, mode 0600, written once by `openpersonalize up`."""
+        return self.secrets_dir / "keys_secret"
+
     # What children are started with -----------------------------------------------------------------
 
     def to_env(self) -> dict[str, str]:
@@ -192,6 +209,8 @@ class Settings:
         }
         if self.given_access_keys:
             env["OPENPERSONALIZE_ACCESS_KEYS"] = self.given_access_keys
+        if self.given_keys_secret:
+            env["OPENPERSONALIZE_KEYS_SECRET"] = self.given_keys_secret
         return env
 
 
@@ -251,6 +270,14 @@ def _quotas(text: str) -> Quotas:
         return Quotas.read(text)
     except ValueError as refused:
         raise SettingsError(f"OPENPERSONALIZE_QUOTAS: {refused}") from None
+
+
+def _keys_secret(text: str) -> str:
+    if text and len(text) < SHORTEST_KEYS_SECRET:
+        raise SettingsError(
+            f"OPENPERSONALIZE_KEYS_SECRET has fewer than {SHORTEST_KEYS_SECRET} characters: make it random"
+        )
+    return text
 
 
 def _account(text: str) -> str:

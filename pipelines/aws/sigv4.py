@@ -69,6 +69,11 @@ def verify(
     return credential.key_id
 
 
+def claimed_key(headers: Mapping[str, str]) -> str:
+    """The access key id that a request says it was signed with; raises one of the signature errors."""
+    return _parse_authorization(headers.get("authorization", ""))[0].key_id
+
+
 def _parse_authorization(header: str) -> tuple[Credential, str]:
     """(credential, signature)"""
     if not header:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from pipelines.aws import models
 from pipelines.aws.errors import CONTROL
+from pipelines.control import auditing
 from pipelines.control.context import Context, Given
 from pipelines.registry import store
 from pipelines.registry.store import Resource
@@ -37,7 +38,9 @@ def in_run(operation: str, make: Make, dag_id: str, **defaults: str) -> InRun:
             named = {"jobName": _job_name(run_id)} if operation.endswith("Job") else {}
             given = models.parse_input(CONTROL, operation, orjson.dumps({**named, **defaults, **request}))
             now = conn.execute(select(func.now())).scalar_one()
-            there = make(Context(conn, settings, request_id or run_id, now), given)
+            context = Context(conn, settings, request_id or run_id, now)
+            there = make(context, given)
+            auditing.made_in_run(context, operation, there.arn, run_id)
             store.adopt_run(conn, there, dag_id, run_id)
         return there.id
 

@@ -1,6 +1,8 @@
 """One HTTP request to the control plane, from bytes to bytes, without a web framework.
 
-Signature, operation, constraints, then the operation in one transaction. Every failure is a typed error; only here is
+Signature, operation, role, constraints, then the operation in one transaction, which its line in the audit is part of.
+A key of the registry is looked up for every request, which costs half a millisecond and lets a revoked one do nothing more
+from that moment on, in whatever process. Every failure is a typed error; only here is
 anything unforeseen caught, logged with its stack trace and answered as InternalFailure.
 """
 
@@ -8,21 +10,30 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from pipelines.aws import http, models, sigv4
-from pipelines.aws.errors import CONTROL, AwsError, InternalFailure, ServiceUnavailable, UnknownOperation
+from pipelines.aws import access, http, models, sigv4
+from pipelines.aws.access import Key
+from pipelines.aws.errors import (
+    CONTROL,
+    AwsError,
+    InternalFailure,
+    ServiceUnavailable,
+    UnknownOperation,
+    UnrecognizedClient,
+)
 from pipelines.aws.http import Answer
-from pipelines.control import operations
+from pipelines.control import auditing, operations
 from pipelines.control.context import Context
+from pipelines.registry import audit, keys
 from pipelines.registry.database import engine
 from pipelines.settings import Settings
 
@@ -37,6 +48,7 @@ _LOCK_NOT_AVAILABLE = "55P03"
 _DEADLOCK = {"40P01", "40001"}
 # Before the first migration, and while the store is emptied.
 _NOT_THERE = {"42P01", "3F000"}
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -48,14 +60,16 @@ class Request:
     query: str
     headers: Mapping[str, str]
     body: bytes
+    source: str | None = None
+    """The client's address."""
 
 
 @dataclass
 class Seen:
-    """What is known of a request so far, for its access log line."""
+    """What is known of a request so far, for its lines in access log and audit."""
 
-    key_id: str = "-"
-    operation: str = "-"
+    key: Key | None = None
+    operation: str = ""
 
 
 class ControlPlane:
@@ -63,14 +77,20 @@ class ControlPlane:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._used: dict[str, datetime] = {}
+        """When the use of a key was noted last, by its id."""
 
     @cached_property
     def _engine(self) -> Engine:
         return engine(self._settings)
 
     @cached_property
-    def _access_keys(self) -> Mapping[str, str]:
-        return self._settings.access_keys
+    def _given_keys(self) -> Mapping[str, Key]:
+        return access.given_keys(self._settings)
+
+    @cached_property
+    def _keys_secret(self) -> str:
+        return self._settings.keys_secret
 
     def answer(self, request: Request, now: datetime) -> Answer:
         """The answer to one request, never an exception."""
@@ -80,14 +100,16 @@ class ControlPlane:
         except AwsError as failure:
             answer = http.error(CONTROL, failure, request_id)
         except Exception:  # the process boundary: a defect of ours must not reach the client
-            log.exception("request %s (%s) failed", request_id, seen.operation)
+            log.exception("request %s (%s) failed", request_id, seen.operation or "-")
             defect = InternalFailure(f"An internal error occurred; the server's log has it under {request_id}.")
             answer = http.error(CONTROL, defect, request_id)
+        if answer.code:
+            self._note_refusal(request, answer.code, request_id, now, seen)
         access_log.info(
             "request_id=%s operation=%s key=%s status=%d code=%s ms=%.1f",
             request_id,
-            seen.operation,
-            seen.key_id,
+            seen.operation or "-",
+            seen.key.id if seen.key else "-",
             answer.status,
             answer.code or "-",
             (time.perf_counter() - begun) * 1000,
@@ -99,31 +121,70 @@ class ControlPlane:
         self._engine.dispose()
 
     def _run(self, request: Request, request_id: str, now: datetime, seen: Seen) -> dict[str, Any]:
-        seen.key_id = sigv4.verify(
+        key = self._find_key(sigv4.claimed_key(request.headers))
+        sigv4.verify(
             method=request.method,
             path=request.path,
             query=request.query,
             headers=request.headers,
             body=request.body,
-            access_keys=self._access_keys,
+            access_keys={key.id: key.secret},
             now=now,
             region=self._settings.region,
         )
+        seen.key = key
+        self._note_use(key, now)
         if request.method != "POST":
             raise UnknownOperation(f"{request.method} is not an operation: send POST with an X-Amz-Target header.")
         operation = models.operation_for_target(CONTROL, request.headers.get("x-amz-target", ""))
         seen.operation = operation
+        access.authorize(key, CONTROL, operation)
         given = models.parse_input(CONTROL, operation, request.body)
-        return self._in_transaction(operation, given, request_id, now)
 
-    def _in_transaction(self, operation: str, given: dict[str, Any], request_id: str, now: datetime) -> dict[str, Any]:
+        def work(conn: Connection) -> dict[str, Any]:
+            context = Context(conn, self._settings, request_id, now)
+            doc = operations.run(context, operation, given)
+            if access.changes(operation):
+                auditing.made(context, operation, given, doc, key, request.source)
+            return doc
+
+        return self._in_transaction(work)
+
+    def _find_key(self, key_id: str) -> Key:
+        """The key of that id; raises UnrecognizedClient."""
+        given = self._given_keys.get(key_id)
+        if given is not None:
+            return given
+
+        found = self._in_transaction(lambda conn: keys.find(conn, key_id)) if self._keys_secret else None
+        if found is None:
+            raise UnrecognizedClient("The security token included in the request is invalid: unknown access key id.")
+        return access.stored_key(self._keys_secret, found.id, found.name, found.role)
+
+    def _note_use(self, key: Key, now: datetime) -> None:
+        """For `openpersonalize keys list`, once a minute; the keys of the environment have no row to note it in."""
+        noted = self._used.get(key.id)
+        if key.id not in self._given_keys and (noted is None or now - noted > keys.USED_EVERY):
+            self._used[key.id] = now
+            self._in_transaction(lambda conn: keys.used(conn, [key.id], now))
+
+    def _note_refusal(self, request: Request, code: str, request_id: str, now: datetime, seen: Seen) -> None:
+        if seen.key is None or not seen.operation or not access.changes(seen.operation):
+            return
+        entry = auditing.refused(seen.operation, request.body, code, seen.key, request.source, request_id, now)
+        try:
+            self._in_transaction(lambda conn: audit.write(conn, entry))
+        except ServiceUnavailable:
+            log.warning("the audit lacks request %s, which was refused with %s: no database", request_id, code)
+
+    def _in_transaction(self, work: Callable[[Connection], T]) -> T:
         """Run and commit; begin anew after a deadlock or on a connection that a restart of the server had cut."""
         for attempt in range(1, ATTEMPTS + 1):
             committing = False
             try:
                 with self._engine.begin() as conn:
                     conn.execute(text("SELECT set_config('lock_timeout', :wait, true)"), {"wait": LOCK_TIMEOUT})
-                    doc = operations.run(Context(conn, self._settings, request_id, now), operation, given)
+                    done = work(conn)
                     committing = True
             except PoolTimeout as failure:
                 raise _unavailable(failure) from failure
@@ -135,7 +196,7 @@ class ControlPlane:
                     raise _unavailable(failure) from failure
                 raise
             else:
-                return doc
+                return done
         raise AssertionError("unreachable")
 
 

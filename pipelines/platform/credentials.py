@@ -51,15 +51,20 @@ def ensure_credentials(settings: Settings) -> Credentials:
 
 
 def ensure_access_key(settings: Settings) -> None:
-    """Make the pair that clients sign with, unless one was given or is there."""
+    """Make the pair that clients sign with, and what further keys are made of, unless given or there.
+
+    Beside a company's own Airflow the latter is not made: a file here would be of no use to the control plane there.
+    """
     folder = settings.secrets_dir
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.chmod(0o700)
     if not settings.given_access_keys and not settings.access_keys_file.exists():
-        write_atomically(settings.access_keys_file, _access_key_pair() + "\n", mode=0o600)
+        pair = f"{new_key_id()}:{secrets.token_urlsafe(30)}\n"
+        write_atomically(settings.access_keys_file, pair, mode=0o600)
+    if not settings.given_keys_secret and not settings.airflow_url and not settings.keys_secret_file.exists():
+        write_atomically(settings.keys_secret_file, secrets.token_urlsafe(48) + "\n", mode=0o600)
 
 
-def _access_key_pair() -> str:
-    """`ID:SECRET` in the form that AWS's own have, so that no client's check refuses it."""
-    key_id = "AKIA" + "".join(secrets.choice(_UPPER) for _ in range(16))
-    return f"{key_id}:{secrets.token_urlsafe(30)}"
+def new_key_id() -> str:
+    """In the form that AWS's own have, so that no client's check refuses it."""
+    return "AKIA" + "".join(secrets.choice(_UPPER) for _ in range(16))

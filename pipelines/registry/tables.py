@@ -212,3 +212,39 @@ deployments = Table(
     Column("error", Text),
     Column("reported_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
+
+# Keys that `openpersonalize keys add` made; a revoked one has no row. The secret is in no table (pipelines/aws/access.py).
+access_keys = Table(
+    "access_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    # A value of pipelines.aws.access.Role; never changed, because the secret depends on it.
+    Column("role", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    # To a minute.
+    Column("last_used_at", DateTime(timezone=True)),
+)
+
+# Who changed what, and who was not let: see pipelines/registry/audit.py.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    # x-amzn-RequestId, null for commands.
+    Column("request_id", Text),
+    # Null for commands and for runs that a person started in Airflow; key_name then says who.
+    Column("key_id", Text),
+    Column("key_name", Text, nullable=False),
+    Column("role", Text),
+    Column("operation", Text, nullable=False),
+    # An ARN where it is known, else the name that was asked for.
+    Column("resource", Text),
+    # `ok`, or the code of the error that was answered.
+    Column("outcome", Text, nullable=False),
+    Column("source", Text),
+    # Alike calls to the runtime share a row a minute.
+    Column("calls", Integer, nullable=False, server_default=text("1")),
+)
+Index("audit_at", audit.c.at)

@@ -55,8 +55,9 @@ class MountWithoutSlash:
         self._path = path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == self._path:
-            scope = {**scope, "path": self._path + "/"}
+        # Airflow under a path of its own has that in front.
+        if scope["type"] == "http" and scope["path"] == scope.get("root_path", "") + self._path:
+            scope = {**scope, "path": scope["path"] + "/"}
         await self._app(scope, receive, send)
 
 
@@ -78,4 +79,5 @@ def _received(request: Request, body: bytes) -> Received:
         query=request.scope["query_string"].decode("latin-1"),
         headers=dict(request.headers),
         body=body,
+        source=request.client.host if request.client else None,
     )

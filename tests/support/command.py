@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 
 from pipelines.settings import Settings
+from tests.conftest import MANY
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Command:
             "OPENPERSONALIZE_HOME": str(self.home),
             "OPENPERSONALIZE_CONTROL_PORT": str(self.control_port),
             "OPENPERSONALIZE_RUNTIME_PORT": str(self.runtime_port),
+            "OPENPERSONALIZE_QUOTAS": MANY,
         }
 
     def __call__(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:

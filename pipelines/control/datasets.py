@@ -13,6 +13,7 @@ from pipelines.control import avro, lookup, views
 from pipelines.control.context import Context, Given
 from pipelines.control.creation import arn_of, create
 from pipelines.datasets.rewriting_lock import is_rewritten
+from pipelines.datasets.schema import Field, read_schema
 from pipelines.registry import store
 from pipelines.registry.store import Resource
 from pipelines.registry.tables import events
@@ -20,6 +21,8 @@ from pipelines.registry.tables import events
 TYPES = ("INTERACTIONS", "ITEMS", "USERS", "ACTIONS", "ACTION_INTERACTIONS")
 REPLACEABLE = ("ITEMS", "USERS")
 """Types whose schema can be replaced (spec: datasets.md section 11)."""
+# Unlike AWS, resources: DeleteDataset takes `dataset/<group>/EVENT_INTERACTIONS`, which exists nowhere else, and
+# deletes the group's streamed events. Old clean-up code calls it.
 STREAMED = "EVENT_INTERACTIONS"
 """Until 2020 AWS kept streamed events in a dataset of this type; old clean-up code deletes it by its ARN."""
 
@@ -96,9 +99,16 @@ def update_dataset(context: Context, given: Given) -> Given:
 
 def columns(context: Context, group: Resource) -> dict[str, list[str]]:
     """The columns that each of the group's datasets has now, by dataset type."""
+    return {kind: [field.name for field in of_kind] for kind, of_kind in fields(context, group).items()}
+
+
+def fields(context: Context, group: Resource) -> dict[str, tuple[Field, ...]]:
+    """The same with what their schemas say of them."""
     datasets = [one for one in store.in_group(context.conn, group.id, "Dataset") if one.schema_id is not None]
     schemas = {one.doc["datasetType"]: store.get(context.conn, id=one.schema_id) for one in datasets}
-    return {kind: avro.names(schema.doc["schema"]) for kind, schema in schemas.items() if schema is not None}
+    return {
+        kind: read_schema(schema.doc["schema"], kind).fields for kind, schema in schemas.items() if schema is not None
+    }
 
 
 def _unfinished_imports(context: Context, dataset: Resource) -> list[Resource]:

@@ -13,9 +13,6 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from pipelines.control import lookup
-from pipelines.control.context import Context, Given
-from pipelines.control.creation import create, members
 from pipelines.control.operations import OPERATIONS
 from pipelines.declared import applying, schedules
 from pipelines.declared.reading import read
@@ -32,6 +29,7 @@ ALL = [
     ("create", "dataset", "shop-clicks"),
     ("create", "dataset", "shop-items"),
     ("create", "event tracker", "shop-events"),
+    ("create", "filter", "seen"),
     ("create", "solution", "taste"),
     ("create", "solution", "together"),
     ("create", "schedule", "schedule.shop.interactions.import"),
@@ -39,7 +37,6 @@ ALL = [
     ("create", "schedule", "schedule.shop.taste.full"),
     ("create", "schedule", "schedule.shop.taste.update"),
 ]
-FILTER = ("not available yet", "filter", "seen")
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +68,7 @@ def test_without_data_everything_that_needs_none_is_made_and_the_rest_waits(sett
         ("later", "version", "of together"),
         ("later", "campaign", "front"),
     ]
-    assert changes(plan) == [*ALL, *later, FILTER]
+    assert changes(plan) == [*ALL, *later]
     assert by_name(plan, "schedule")["schedule.shop.taste.full"].detail == (
         "cron(0 2 ? * 1 *): next Sun 2026-11-29 02:00, Sun 2026-12-06 02:00 UTC"
     )
@@ -86,7 +83,7 @@ def test_without_data_everything_that_needs_none_is_made_and_the_rest_waits(sett
         solutionArn=plan.group_arn.replace("dataset-group/shop", "solution/together")
     )
     assert together["solution"]["performAutoTraining"] is True
-    assert changes(planned(settings, folder, now=NOW + timedelta(days=1))) == [*later, FILTER]
+    assert changes(planned(settings, folder, now=NOW + timedelta(days=1))) == later
 
 
 @pytest.mark.usefixtures("data")
@@ -99,7 +96,7 @@ def test_with_data_it_imports_trains_and_deploys_and_a_second_time_does_nothing(
         ("create", "version", "of together"),
         ("create", "campaign", "front"),
     ]
-    assert changes(plan) == [*ALL, *begun, FILTER]
+    assert changes(plan) == [*ALL, *begun]
 
     applied = apply(settings, personalize, plan, lambda: finish(settings))
 
@@ -115,7 +112,7 @@ def test_with_data_it_imports_trains_and_deploys_and_a_second_time_does_nothing(
     campaign = personalize.list_campaigns()["campaigns"][0]["campaignArn"]
     config = personalize.describe_campaign(campaignArn=campaign)["campaign"]["campaignConfig"]
     assert config == {"syncWithLatestSolutionVersion": True}
-    assert changes(planned(settings, folder)) == [FILTER]
+    assert changes(planned(settings, folder)) == []
     assert len(personalize.list_solution_versions()["solutionVersions"]) == 2
 
 
@@ -136,7 +133,6 @@ def test_what_was_cut_off_goes_on_where_it_was(settings, personalize, folder) ->
         ("create", "version", "of taste"),
         ("create", "version", "of together"),
         ("create", "campaign", "front"),
-        FILTER,
     ]
     assert apply(settings, personalize, again, lambda: finish(settings)).failed == []
     assert len(personalize.list_dataset_import_jobs()["datasetImportJobs"]) == 2
@@ -155,7 +151,6 @@ def test_a_training_that_fails_costs_its_campaign_only_and_is_tried_again(settin
     assert changes(planned(settings, folder)) == [
         ("create", "version", "of taste"),
         ("create", "campaign", "front"),
-        FILTER,
     ]
 
 
@@ -180,10 +175,10 @@ def test_what_differs_is_updated_and_then_as_the_file_says(
 
     plan = planned(settings, folder, after)
 
-    assert [one for one in changes(plan) if one[1] != "schedule" or step[1] == "schedule"] == [step, FILTER]
+    assert [one for one in changes(plan) if one[1] != "schedule" or step[1] == "schedule"] == [step]
     assert by_name(plan, step[1])[step[2]].detail.startswith(detail)
     assert apply(settings, personalize, plan).failed == []
-    assert changes(planned(settings, folder, after)) == [FILTER]
+    assert changes(planned(settings, folder, after)) == []
 
 
 def test_more_columns_are_a_schema_of_another_name(settings, personalize, folder) -> None:
@@ -303,12 +298,11 @@ def test_json_and_yaml_say_the_same(settings, personalize, folder) -> None:
 def test_what_the_platform_learns_is_applied_from_then_on(
     settings, personalize, folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def create_filter(context: Context, given: Given) -> Given:
-        group = lookup.lock_active(context, "DatasetGroup", given["datasetGroupArn"])
-        made = create(context, "Filter", given, group=group, doc=members(given, "filterExpression"))
-        return {"filterArn": made.arn}
-
-    apply(settings, personalize, planned(settings, folder))
+    create_filter = OPERATIONS["CreateFilter"]
+    monkeypatch.delitem(cast(dict[str, Any], OPERATIONS), "CreateFilter")
+    plan = planned(settings, folder)
+    assert ("not available yet", "filter", "seen") in changes(plan)
+    apply(settings, personalize, plan)
     monkeypatch.setitem(cast(dict[str, Any], OPERATIONS), "CreateFilter", create_filter)
     plan = planned(settings, folder)
     assert ("create", "filter", "seen") in changes(plan)
@@ -369,7 +363,6 @@ def test_a_file_with_every_section_of_aws_solution_is_applied_as_it_is(settings,
         ("version", "of fans"),
         ("batch segments", "fans, cron(0 3 * * ? *)"),
         ("batch inference", "taste, cron(0 3 * * ? *)"),
-        ("filter", "seen"),
     ]
     assert {one.dag_id: one.timing.cron for one in schedules.current(settings)} == {
         "schedule.shop.beside.full": "0 0 * * 0",

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from fastapi import FastAPI
 from sqlalchemy import make_url, text
 
+from pipelines.control.operations import OPERATIONS
 from pipelines.registry import store
 from plugins.control_plane.app import MAX_BODY, MountWithoutSlash, create_app
 from tests.api.conftest import client_for, serving
@@ -79,7 +80,8 @@ def test_a_body_that_is_too_long_is_not_read_to_its_end(url: str) -> None:
     assert (status, doc["__type"]) == (413, "RequestEntityTooLargeException")
 
 
-def test_an_operation_that_is_not_there_yet_says_so_after_its_constraints(personalize) -> None:
+def test_an_operation_that_is_not_there_says_so_after_its_constraints(personalize, monkeypatch) -> None:
+    monkeypatch.delitem(OPERATIONS, "DescribeFilter")
     with pytest.raises(ClientError, match="DescribeFilter is not available yet") as refused:
         personalize.describe_filter(filterArn="arn:aws:personalize:us-east-1:123456789012:filter/f")
     assert refused.value.response["Error"]["Code"] == "UnknownOperationException"

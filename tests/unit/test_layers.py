@@ -17,6 +17,7 @@ LAYERS = (
     {"registry"},
     {"repository"},
     {"datasets"},
+    {"filters"},
     {"serving"},
     {"evaluation"},
     {"recipes"},
@@ -74,7 +75,7 @@ def test_pipelines_never_imports_airflow() -> None:
     assert [path for path in FILES if any(m.split(".")[0] == "airflow" for m in imported(path))] == []
 
 
-@pytest.mark.parametrize("folder", ["bento", "pipelines/serving"])
+@pytest.mark.parametrize("folder", ["bento", "pipelines/filters", "pipelines/serving"])
 def test_what_serves_imports_neither_airflow_nor_torch(folder: str) -> None:
     forbidden = {"airflow", "torch", "dvc", "pandas", "great_expectations"}
     assert [p for p in (ROOT / folder).rglob("*.py") if any(m.split(".")[0] in forbidden for m in imported(p))] == []

@@ -15,6 +15,8 @@ from pipelines.registry.tables import resources
 
 log = logging.getLogger(__name__)
 
+# Unlike AWS, resources: what cannot be made yet is accepted, checked, and ends CREATE FAILED with a reason. A
+# client's code then runs to its own error handling, and nothing pretends to be ACTIVE.
 REASONS = {
     "Recommender": (
         "Recommenders are not available yet: the platform cannot train the recipes of domains. Until it can, create a "
@@ -32,12 +34,10 @@ REASONS = {
 
 def end_unavailable(conn: Connection) -> int:
     """Set what is waiting CREATE FAILED; how many there were."""
-    waiting = select(resources.c.id).where(
-        resources.c.kind.in_(REASONS), resources.c.status.in_((store.CREATE_PENDING, store.CREATE_IN_PROGRESS))
-    )
+    waiting = select(resources.c.id).where(resources.c.kind.in_(REASONS), resources.c.status == store.CREATE_PENDING)
     with conn.begin():
         found = [store.get(conn, id=id, lock=True) for id in conn.execute(waiting).scalars().all()]
-        ended = [one for one in found if one is not None and one.status in store.UNFINISHED]
+        ended = [one for one in found if one is not None and one.status == store.CREATE_PENDING]
         for one in ended:
             store.update(conn, one.id, status=store.CREATE_FAILED, failure_reason=REASONS[one.kind])
             log.info("request %s: %s: CREATE FAILED: not available yet", one.request_id, one.arn)

@@ -48,7 +48,7 @@ class Recipe:
     scores: bool = False
     """Whether its answers carry scores (spec/recipes.md section 2)."""
     explores: bool = False
-    """Whether campaigns explore new items with it (spec/training.md section 8)."""
+    """Whether campaigns or recommenders explore new items with it (spec/training.md section 8)."""
 
     @property
     def arn(self) -> str:
@@ -258,9 +258,9 @@ _CUSTOM = (
 )
 
 
-def _use_case(name: str, recipe_type: str, description: str) -> Recipe:
+def _use_case(name: str, recipe_type: str, description: str, explores: bool = False) -> Recipe:
     domain = VIDEO_ON_DEMAND if name.startswith("vod-") else ECOMMERCE
-    return Recipe(f"aws-{name}", recipe_type, description, domain=domain)
+    return Recipe(f"aws-{name}", recipe_type, description, domain=domain, explores=explores)
 
 
 _USE_CASES = (
@@ -268,14 +268,14 @@ _USE_CASES = (
     _use_case("vod-more-like-x", RELATED_ITEMS, "Videos that are similar to a given video."),
     _use_case("vod-most-popular", USER_PERSONALIZATION, "Videos that most users watched."),
     _use_case("vod-trending-now", USER_PERSONALIZATION, "Videos whose popularity rises fastest."),
-    _use_case("vod-top-picks", USER_PERSONALIZATION, "Videos picked for one user."),
+    _use_case("vod-top-picks", USER_PERSONALIZATION, "Videos picked for one user.", explores=True),
     _use_case("ecomm-popular-items-by-views", USER_PERSONALIZATION, "Items that most users viewed."),
     _use_case("ecomm-popular-items-by-purchases", USER_PERSONALIZATION, "Items that most users purchased."),
     _use_case("ecomm-frequently-bought-together", RELATED_ITEMS, "Items that are often bought with a given item."),
     _use_case(
         "ecomm-customers-who-viewed-x-also-viewed", RELATED_ITEMS, "Items that others viewed who viewed a given item."
     ),
-    _use_case("ecomm-recommended-for-you", USER_PERSONALIZATION, "Items picked for one user."),
+    _use_case("ecomm-recommended-for-you", USER_PERSONALIZATION, "Items picked for one user.", explores=True),
 )
 
 

@@ -23,7 +23,9 @@ def version(personalize: Any, group: Group, move: Any) -> str:
     return make_version(personalize, group, "taste", move)
 
 
-def asked(version: str, name: str = "nightly", source: str = "s3://b/in/", to: str = "s3://b/out/", **given: Any) -> Any:
+def asked(
+    version: str, name: str = "nightly", source: str = "s3://b/in/", to: str = "s3://b/out/", **given: Any
+) -> Any:
     return {
         "jobName": name,
         "solutionVersionArn": version,
@@ -125,7 +127,10 @@ def test_a_filter_must_be_active_and_of_the_same_group(personalize: Any, version
     other = make_group(personalize, "other")
     arns = {}
     with db.begin() as conn:
-        for name, group_arn in (("ours", version.split(":solution/")[0] + ":dataset-group/shop"), ("theirs", other.arn)):
+        for name, group_arn in (
+            ("ours", version.split(":solution/")[0] + ":dataset-group/shop"),
+            ("theirs", other.arn),
+        ):
             group = store.get(conn, arn=group_arn)
             arns[name] = add(conn, "Filter", name, group=group).arn
     create = personalize.create_batch_inference_job
@@ -142,7 +147,9 @@ def test_a_filter_must_be_active_and_of_the_same_group(personalize: Any, version
 def test_a_job_by_hand_keeps_its_solution_until_it_has_ended(
     personalize: Any, version: str, move: Any, db: Any, settings: Any
 ) -> None:
-    request = {key: value for key, value in asked(version).items() if key in ("solutionVersionArn", "jobInput", "jobOutput")}
+    request = {
+        key: value for key, value in asked(version).items() if key in ("solutionVersionArn", "jobInput", "jobOutput")
+    }
     with db.begin() as conn:
         id = batch_inference_jobs.create_in_run(settings, conn, request, "manual__2026-01-01T00:00", None)
         assert batch_inference_jobs.create_in_run(settings, conn, request, "manual__2026-01-01T00:00", None) == id

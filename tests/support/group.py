@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,10 +35,10 @@ def schema_text(fields: Any, name: Any = "Interactions") -> str:
     return json.dumps({"type": "record", "name": name, "namespace": namespace, "fields": fields, "version": "1.0"})
 
 
-def make_group(personalize: Any, name: str, **group: Any) -> Group:
-    """Group `name` with the schema and the empty dataset `<name>-clicks`."""
+def make_group(personalize: Any, name: str, columns: Iterable[Any] = (), **group: Any) -> Group:
+    """Group `name` with the schema and the empty dataset `<name>-clicks`; `columns` are those beyond EVENT_TYPE."""
     arn = personalize.create_dataset_group(name=name, **group)["datasetGroupArn"]
-    fields = [*INTERACTIONS, {"name": "EVENT_TYPE", "type": "string"}]
+    fields = [*INTERACTIONS, {"name": "EVENT_TYPE", "type": "string"}, *columns]
     schema = personalize.create_schema(name=f"{name}-clicks", schema=schema_text(fields), **group)["schemaArn"]
     dataset = personalize.create_dataset(
         name=f"{name}-clicks", datasetType="interactions", datasetGroupArn=arn, schemaArn=schema

@@ -22,6 +22,8 @@ from pipelines.datasets.values import ACTION_EVENT_TYPES, MAX_ID, MAX_STRING, MI
 EVENT_BYTES = 10 * 1024
 INDEX_BYTES = 2400
 """What user, item and event type may take together in UTF-8: an entry of the histories' index has no more room."""
+# Unlike AWS, data: an event dated in milliseconds or more than a day ahead is refused. It would be the newest of its
+# user for ever.
 MOST_AHEAD_SECONDS = 24 * 3600
 
 MEMBERS = frozenset({"userid", "sessionid", "eventtype", "timestamp", "recommendationid", "impression"})

@@ -15,6 +15,8 @@ import orjson
 
 from bento.database import Database, Row
 
+# Unlike AWS, serving: an event counts for the next request, not a second or two later. Histories are read from the
+# database for every request, and nothing is cached.
 EVENTS = 100
 
 

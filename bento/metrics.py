@@ -18,6 +18,8 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 NONE = "-"
 """The label of a request that is for no campaign that exists."""
 
+# Unlike AWS, serving: numbers of requests, errors and times are at /metrics as Prometheus reads them. There is no
+# CloudWatch here.
 _BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 
 

@@ -11,6 +11,8 @@ from typing import Any
 from bento.campaigns import Campaigns
 from pipelines.aws.errors import InvalidInput
 
+OPERATIONS = frozenset({"GetActionRecommendations"})
+
 
 async def recommend_actions(campaigns: Campaigns, call: Mapping[str, Any]) -> None:
     """GetActionRecommendations: no campaign can run the recipe that it needs."""

@@ -89,6 +89,8 @@ def property_keys(fields: Iterable[Field]) -> dict[str, PropertyKey]:
     return {property_name(field.name): PropertyKey(field.name, field.nullable, value_rule(field)) for field in fields}
 
 
+# Unlike AWS, data: PutItems, PutUsers, PutActions and PutActionInteractions want every field that the schema does not
+# let be null. A record replaces the old one as a whole, so what is missing would be lost.
 def required_keys(fields: Iterable[Field], members: Collection[str]) -> tuple[str, ...]:
     """Keys of the fields that do not allow null and are no members, in the schema's order."""
     keys = (property_name(field.name) for field in fields if not field.nullable)
@@ -149,6 +151,8 @@ def _number_rule(field: Field) -> ValueRule:
     return rule
 
 
+# Unlike AWS, data: int and long fields take whole numbers only, and creation and expiration times lie between the
+# years 1 and 2100, in seconds. A wrong unit is found at the call, not in a model.
 def _whole_number(value: Any, bits: int) -> int | None:
     written = _WHOLE.fullmatch(value) if isinstance(value, str) else None
     if written is not None:

@@ -117,7 +117,7 @@ class Runtime:
                 await self._events.put(call, now)
             case "PutActionInteractions":
                 await self._action_events.put(call, now)
-            case "GetActionRecommendations":
+            case _ if operation in not_yet.OPERATIONS:
                 await not_yet.recommend_actions(self._campaigns, call)
             case _:
                 await self._records.put(operation, call)

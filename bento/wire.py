@@ -27,6 +27,8 @@ from pipelines.aws.errors import (
     UnknownOperation,
 )
 
+# Unlike AWS, limits: requests are not limited in rate and nothing answers ThrottlingException. Rates protect machines
+# that strangers share; these are your own.
 MOST_BODY_BYTES = 2 * 1024 * 1024
 """More than the largest request can be: 500 ids of 256 characters, 150 context values of 1,000."""
 NO_OPERATION = NO_KEY = "-"

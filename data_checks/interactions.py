@@ -11,6 +11,8 @@ from pipelines.datasets.schema import EVENT_TYPE, MAX_TYPES_AND_COLUMNS, optiona
 if TYPE_CHECKING:
     from pipelines.datasets.schema import Schema
 
+# Unlike AWS, data: the minimum of 1,000 rows of an import is a rule like the others and can be set (`openpersonalize
+# checks`). A small shop may try with less.
 MIN_ROWS = 1_000
 MIN_RETURNING_USERS = 25
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Severity = Literal["critical", "warning"]
+# Unlike AWS, data: an import is judged by more rules (milliseconds for seconds, the future, drift, duplicates), and
+# critical ones fail it. What is wrong later is dearer; each rule can be set or turned off for a dataset group.
 OFF = "off"
 """In place of a severity: the rule is not judged."""
 

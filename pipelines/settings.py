@@ -16,6 +16,8 @@ from pathlib import Path
 
 from pipelines.quotas import AS_AWS, Quotas
 
+# Unlike AWS, access: a platform is one account in one region, both by settings. Whoever needs more starts more
+# platforms; two homes and other ports are enough.
 DEFAULT_REGION = "us-east-1"
 DEFAULT_ACCOUNT_ID = "123456789012"
 SHORTEST_KEYS_SECRET = 32
@@ -33,6 +35,8 @@ class Settings:
 
     home: Path
     """Everything that must survive a restart lies under it (OPENPERSONALIZE_HOME, default ./var)."""
+    # Unlike AWS, access: what answers listens on 127.0.0.1 and speaks HTTP without TLS. A reverse proxy in front brings TLS
+    # and decides who reaches it.
     control_port: int = 8080
     """Airflow's UI and, under /personalize, the control plane (OPENPERSONALIZE_CONTROL_PORT)."""
     runtime_port: int = 3000

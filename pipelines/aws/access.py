@@ -34,6 +34,8 @@ IRREVERSIBLE = frozenset({"DeleteDatasetGroup", "DeleteDataset", "DeleteSolution
 """Data, users and models that nothing left behind can make again: an operator asks an admin."""
 
 
+# Unlike AWS, access: what a key may do is one of four roles, not IAM policies. Roles can be read at a glance, and nobody
+# has to run an IAM.
 class Role(StrEnum):
     """What a key is for."""
 

@@ -26,6 +26,8 @@ Path = tuple[Any, str] | None
 Checker = Callable[[Any, Path, list[str]], Any]
 Shaper = Callable[[Any], Any]
 
+# Unlike AWS, access: files may also lie in folders of the server, `file://` below OPENPERSONALIZE_IMPORT_ROOTS. Not
+# everybody who runs this has an S3.
 _OR_FILE = "(s3|http|https|file)://.+"
 LOCAL_FILES = {("DataSource", "dataLocation"): _OR_FILE, ("S3DataConfig", "path"): _OR_FILE}
 """Patterns of ours instead of AWS's: jobs may also read and write files below OPENPERSONALIZE_IMPORT_ROOTS."""

@@ -60,4 +60,4 @@ def _check_mode(mode: str, has_config: bool, recipe: Recipe) -> None:
         raise InvalidInput(f"batchInferenceJobMode: {THEMES} is for {THEMES_RECIPE} only, not for {recipe.name}.")
     if has_config and mode != THEMES:
         raise InvalidInput(f"themeGenerationConfig: needs batchInferenceJobMode {THEMES}.")
-    refuse_unavailable(**{f"batchInferenceJobMode {THEMES}": mode == THEMES})
+    refuse_unavailable("batchInferenceJobMode ", THEME_GENERATION=mode == THEMES)

@@ -23,6 +23,8 @@ InRun = Callable[[Settings, Connection, Mapping[str, Any], str, str | None], str
 
 A retry of the run gets the same. Raises what the operation raises, Validation included."""
 
+# Unlike AWS, Airflow: a run that a person starts makes its job itself, named after the run, with a role that nobody
+# takes on. Airflow's form is a door of its own here, and its runs look like any other job.
 ROLE = "arn:aws:iam::000000000000:role/not-assumed"
 """Of a job that a person starts in Airflow: AWS's model wants one, and nobody takes it on here."""
 

@@ -128,6 +128,8 @@ def _rolls_out(version: Resource) -> bool:
     return version.status == store.ACTIVE and not version.internal.get(DROPPED) and not on_hold(version)
 
 
+# Unlike AWS, limits: minProvisionedTPS is kept and shown, and provisions nothing. One runtime serves all campaigns
+# with all that its machine has.
 def _deployment(version: Resource, config: Given, least_tps: int) -> dict[str, Any]:
     """What the runtime's workers load."""
     return {

@@ -23,6 +23,8 @@ def arn_of(context: Context, kind: str, *parts: str) -> str:
     return arns.build(kind, context.settings.region, context.settings.account_id, *parts)
 
 
+# Unlike AWS, resources: dataset groups, datasets, solutions and event trackers are ACTIVE at once, and so are updates
+# of datasets and solutions. Nothing has to be made for them that takes time.
 def create(
     context: Context,
     kind: str,
@@ -81,6 +83,8 @@ def read_tags(given: list[dict[str, str]]) -> dict[str, str]:
     return tags
 
 
+# Unlike AWS, limits: the message of LimitExceededException also names the quota. On one's own machines it can be
+# raised.
 def _check_quota(context: Context, quota: Quota, made: Resource) -> None:
     """Raise LimitExceeded when there are more than the quota allows, the one just made included, in AWS's words."""
     most = context.settings.quotas.most(quota)

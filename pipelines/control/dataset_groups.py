@@ -18,6 +18,8 @@ describe = views.describing("DatasetGroup")
 list_all = views.listing("DatasetGroup", "datasetGroups")
 
 
+# Unlike AWS, access: kmsKeyArn of a dataset group is kept and shown, and encrypts nothing. There is no KMS here:
+# encrypt disks, database and bucket.
 def create_dataset_group(context: Context, given: Given) -> Given:
     """Custom without `domain`. `roleArn` and `kmsKeyArn` come together; they are kept and shown, nothing more."""
     if ("roleArn" in given) != ("kmsKeyArn" in given):

@@ -13,6 +13,8 @@ from pipelines.datasets.errors import ExportRefused
 from pipelines.datasets.target import find_target
 from pipelines.settings import Settings
 
+# Unlike AWS, access: roleArn is kept and shown, and nobody takes the role on. Jobs read and write S3 with the
+# server's own credentials.
 _S3 = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]*(/.*)?", re.DOTALL)
 
 

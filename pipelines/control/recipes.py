@@ -10,6 +10,8 @@ from pipelines.control.views import DEFAULT_PAGE
 from pipelines.recipes.catalogue import Recipe, recipe_by_arn, recipes
 from pipelines.registry import paging
 
+# Unlike AWS, resources: built-in recipes have one date of creation, that of the service. They have none of their own
+# here.
 RELEASED = datetime(2019, 6, 10, tzinfo=UTC)
 """Built-in recipes have no date of their own here."""
 

@@ -45,6 +45,8 @@ from pipelines.settings import Settings
 if TYPE_CHECKING:
     import pyarrow as pa
 
+# Unlike AWS, data: exports carry a sessionId as USER_ID where nobody is linked to the session. An export can be
+# imported again, and the column may not be empty.
 log = logging.getLogger(__name__)
 
 FILE_BYTES = 1_000_000_000

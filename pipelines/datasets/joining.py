@@ -35,6 +35,8 @@ PART, AFTER = '"part number"', '"part after"'
 _ARRIVAL = quoted(ARRIVAL)
 
 
+# Unlike AWS, data: of an import and a Put that name one item, user or action the later arrival wins. AWS does not say
+# which does, and the order in which the owner said things is the only one that both have.
 def joined(snapshot: Snapshot, streamed: pa.Table, columns: Sequence[str] | None = None) -> pa.Table:
     """The rows that count, in `streamed`'s columns (the schema's of today, then ARRIVAL) or those of them named.
 

@@ -25,6 +25,8 @@ from pipelines.datasets.source import SourceFile
 from pipelines.disk import require_disk
 from pipelines.progress import Progress
 
+# Unlike AWS, data: headers may be quoted, in any case and order, columns that the schema lacks are ignored, and
+# Parquet and gzip are taken. What can be read one way only need not be refused.
 MENDED = ".lines.csv"
 CHUNK = 4 << 20
 LINE_FEED = 10

@@ -26,7 +26,11 @@ from pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
 
+# Unlike AWS, limits: neither the size of an import's files nor the number of items and interactions that train is
+# limited. Disk and memory are, and an import that does not fit on the disk says so before it begins.
 CHUNK = 4 << 20
+# Unlike AWS, data: `s3://b/f` is the object `f` if there is one, and only else all that begins so. Who names a file
+# means that file.
 GZIP_MAGIC = b"\x1f\x8b"
 # A bound for the disk check: text rarely packs better than this.
 GZIP_RATIO = 8

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from pipelines.datasets.schema import CREATION_TIMESTAMP, EVENT_TYPE, TIMESTAMP, Field, Schema
 
+# Unlike AWS, data: a fraction of a second is dropped from times in files. `time.time()` writes one, and the rest is
+# right.
 MAX_ID = 256
 MAX_STRING = 1_000
 # A longer text is cut off without a word; Chinese and Japanese say as much in fewer characters.

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 BEGUN = "deletion_begun"
 """Member of a version's `internal`: what is being done to it, DROP or SCRUB; None when that is done."""
+# Unlike AWS, deletion: a data deletion job also drops versions that nobody serves, and writes the others anew without
+# the users. AWS removes references in models and says no more; here the job searches everything again and reports it.
 DROP, SCRUB = "drop", "scrub"
 REPORTS = "data/reports"
 

@@ -13,6 +13,14 @@ app = typer.Typer()
 
 
 @app.command()
+def supported() -> None:
+    """Print, as Markdown, what of Amazon Personalize is supported, and where we differ on purpose: SUPPORTED.md."""
+    from pipelines.platform.supported_views import page
+
+    sys.stdout.write(page())
+
+
+@app.command()
 def statistics(
     group: Annotated[str, typer.Argument(help="A dataset group's ARN, name or id.")],
     json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,

@@ -21,6 +21,8 @@ from pipelines.versions import bentos
 
 log = logging.getLogger(__name__)
 
+# Unlike AWS, resources: what was deleted is gone within seconds, not minutes. Nothing has to be taken down but rows
+# and files.
 GROUP_VISIBLE = timedelta(seconds=0.5)
 """How long at least a dataset group can still be described after its delete, as clients that wait for it expect."""
 

@@ -80,6 +80,8 @@ class Fitted:
     """One row an epoch, for recipes that have such: epoch, train_loss, validation_loss, validation_ndcg_at_25."""
 
 
+# Unlike AWS, training: recipes have AWS's names, hyperparameters and kinds of answers, and are models of our own. What
+# stands behind AWS's names is not published, so scores and metrics are other numbers.
 class RecipeCode(Protocol):
     """One recipe family."""
 

@@ -29,6 +29,8 @@ from pipelines.recipes.hyperparameters import Hyperparameter, HyperparameterErro
 
 log = logging.getLogger(__name__)
 
+# Unlike AWS, resources: ListRecipes also shows recipes of your own Python packages, which train and serve like the
+# others. AWS takes no models but its own.
 GROUP = "openpersonalize.recipes"
 NAME = re.compile(r"(?!aws-)[a-zA-Z0-9][a-zA-Z0-9\-_]{0,62}")
 """AWS's pattern of names; those that begin with aws- are ours."""

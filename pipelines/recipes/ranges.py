@@ -17,6 +17,9 @@ from pipelines.recipes.hyperparameters import Hyperparameter, HyperparameterErro
 
 DEFAULT_TRIALS = 10
 MOST_TRIALS = 40
+# Unlike AWS, training: trials of performHPO run one at a time whatever maxParallelTrainingJobs says, and 10 of them
+# unless maxNumberOfTrainingJobs says otherwise. The same search then finds the same, and a fit uses all threads
+# anyway.
 MOST_AT_ONCE = 10
 
 _PREFIX = re.compile(r"(training|data|algorithm)\.")

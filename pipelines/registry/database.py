@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 NOTIFY_CHANNEL = "openpersonalize_outbox"
+# Unlike AWS, data: a recommendationId refers to its list for 24 hours. AWS does not say how long; impressions and
+# traces need a day.
 SERVED_HOURS = 24
 """How long what was answered stays resolvable by its recommendationId."""
 

@@ -20,6 +20,9 @@ from datetime import datetime, timedelta
 
 from pipelines.registry import store
 
+# Unlike AWS, training: solutions on the default rate are retrained in one weekly run (DAG `full_retrain`), so the
+# second training comes half a week to a week and a half after the first. One run a week can be watched, and moved to
+# a quiet night.
 DEFAULT_RATE = timedelta(days=7)
 FIRST_AFTER = timedelta(minutes=25)
 """Of automatic training, before its first version. The specification says within the hour and skips one if a version is

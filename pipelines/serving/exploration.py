@@ -45,12 +45,16 @@ from numpy.typing import NDArray
 from pipelines.serving.artefact import Artefact
 from pipelines.serving.ordering import top
 
+# Unlike AWS, serving: one list in ten of an exploring campaign tries another explorationWeight. So `openpersonalize
+# explore-report` can say what other weights would bring; weight 0 tries none.
 LEVELS = (0.0, 0.1, 0.3, 0.5, 1.0)
 """The weights that every exploring campaign tries now and then."""
 TRIED = 0.1
 """Of the lists of a campaign, how many try another weight than its own; less if its weight is less."""
 SLOTS = 25
 """The places that exploration is about: the length of a list unless a caller says otherwise, and of AWS's metrics."""
+# Unlike AWS, serving: by how much exploration lifts a new item is a rule of our own. AWS does not publish its rule; 0 is
+# pure relevance in both, and 1 the most exploration.
 NOISE = 0.25
 """A lift is up to this part of it larger or smaller."""
 KNOWN = 0.1

@@ -43,6 +43,8 @@ class Freed:
     bytes: int
 
 
+# Unlike AWS, resources: a version's artefact can be dropped while the version stays (`openpersonalize gc`); it cannot
+# be deployed then. Disks are yours, and AWS has no operation that deletes one version.
 def decide(conn: Connection, solution: Resource, keep_last: int) -> list[Decision]:
     """Of every version that has something to drop, the newest first; `keep_last` is at least 1."""
     versions = [v for v in store.children(conn, solution.id, "SolutionVersion")[::-1] if _has_something(v)]

@@ -56,6 +56,8 @@ def publish(settings: Settings, version_id: str) -> None:
         database.dispose()
 
 
+# Unlike AWS, training: trainingHours are the hours by the clock that making the version took, evaluation included.
+# Nothing is billed by them.
 def _activate(conn: Connection, version_id: str, reports: Mapping[str, Any], tuned: Mapping[str, Any]) -> None:
     found = unfinished(conn, version_id)
     hours = found.version.internal.get("training_seconds", 0.0) / 3600

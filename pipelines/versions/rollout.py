@@ -32,6 +32,9 @@ from pipelines.versions.lookup import Subject, subject
 log = logging.getLogger(__name__)
 
 JUDGE = "normalized_discounted_cumulative_gain_at_25"
+# Unlike AWS, training: a version that measures more than 10 % worse than the one a campaign serves waits for a person
+# before the campaign follows (OPENPERSONALIZE_ALLOWED_FALL; 1 never asks). A broken week of data should not replace a
+# good model at night.
 HELD = "held"
 """Member of a version's `internal`: {reason, against, metrics, since, decision}; decision is None while it waits, then
 {choice, by, at}."""

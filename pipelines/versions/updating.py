@@ -40,6 +40,8 @@ from pipelines.versions.updatable import NotUpdatable, automatic
 
 log = logging.getLogger(__name__)
 
+# Unlike AWS, training: an automatic update is kept as a tag, the last 12 of a version. One can go back to it; AWS
+# keeps none that has a name.
 KEPT = 12
 """Updates of a version that keep their tags: those of a day, as long as answers can be traced to what gave them. Of a
 version that is updated no more the last one is kept, which a campaign goes back to."""

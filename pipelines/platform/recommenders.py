@@ -48,8 +48,8 @@ def advance_recommenders(conn: Connection, now: datetime) -> int:
 
 
 def _advance(conn: Connection, recommender: Resource, now: datetime) -> None:
-    if recommender.status in NEXT:
-        status = NEXT[recommender.status]
+    status = NEXT.get(recommender.status or "")
+    if status is not None:
         store.update(conn, recommender.id, status=status)
         log.info("%s: %s", recommender.arn, status)
         return

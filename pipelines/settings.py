@@ -180,7 +180,7 @@ class Settings:
     @property
     def keys_secret(self) -> str:
         """What the secrets of the registry's keys are made of (pipelines/aws/access.py); empty: there is none here."""
-        if self.given_keys_secret:
+        if self.given_keys_secret or self.airflow_url:
             return self.given_keys_secret
         file = self.keys_secret_file
         return file.read_text().strip() if file.exists() else ""

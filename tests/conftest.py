@@ -161,6 +161,7 @@ def platform_settings(home: Path, database_url: str) -> Settings:
             "OPENPERSONALIZE_HOME": str(home),
             "OPENPERSONALIZE_DATABASE_URL": database_url,
             "OPENPERSONALIZE_ACCESS_KEYS": f"{ACCESS_KEY_ID}:{SECRET_ACCESS_KEY}",
+            "OPENPERSONALIZE_KEYS_SECRET": "not-a-secret-of-the-harness-either",
             "OPENPERSONALIZE_IMPORT_ROOTS": str(home.parent),
             "OPENPERSONALIZE_QUOTAS": MANY,
         }

@@ -171,11 +171,11 @@ class ControlPlane:
     def _note_refusal(self, request: Request, code: str, request_id: str, now: datetime, seen: Seen) -> None:
         if seen.key is None or not seen.operation or not access.changes(seen.operation):
             return
-        entry = auditing.refused(seen.operation, request.body, code, seen.key, request.source, request_id, now)
         try:
+            entry = auditing.refused(seen.operation, request.body, code, seen.key, request.source, request_id, now)
             self._in_transaction(lambda conn: audit.write(conn, entry))
-        except ServiceUnavailable:
-            log.warning("the audit lacks request %s, which was refused with %s: no database", request_id, code)
+        except Exception as failure:  # noqa: BLE001 (the client gets its answer all the same)
+            log.warning("the audit lacks request %s, which was refused with %s: %s", request_id, code, failure)
 
     def _in_transaction(self, work: Callable[[Connection], T]) -> T:
         """Run and commit; begin anew after a deadlock or on a connection that a restart of the server had cut."""

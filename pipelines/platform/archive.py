@@ -118,14 +118,17 @@ def verify(path: Path, advance: Callable[[int], None]) -> Mapping[str, str]:
     found: dict[str, str] = {}
     said: dict[str, str] | None = None
     for name, content in members(path):
-        if name == SUMS:
-            lines = io.TextIOWrapper(content, "utf-8").read().splitlines()
-            said = {line[66:]: line[:64] for line in lines}
-            continue
-        digest = hashlib.sha256()
-        for chunk in read_chunks(content):
-            digest.update(chunk)
-            advance(len(chunk))
+        try:
+            if name == SUMS:
+                lines = io.TextIOWrapper(content, "utf-8").read().splitlines()
+                said = {line[66:]: line[:64] for line in lines}
+                continue
+            digest = hashlib.sha256()
+            for chunk in read_chunks(content):
+                digest.update(chunk)
+                advance(len(chunk))
+        except (tarfile.TarError, UnicodeDecodeError) as error:  # it ends in the middle of a member, or is not text
+            raise BadArchive(f"{path} is damaged in {name}: {error}") from error
         found[name] = digest.hexdigest()
     if said is None:
         raise BadArchive(f"{path} ends too early: it is not a whole backup")

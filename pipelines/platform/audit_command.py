@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import orjson
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
 from pipelines.registry import audit
 from pipelines.registry.database import transaction
@@ -43,10 +43,11 @@ def moment(text: str, now: datetime) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def note(conn: Connection, command: str, resource: str, now: datetime) -> None:
+def note(conn: Connection, command: str, resource: str) -> None:
     """Record a command of `openpersonalize`, in its transaction: who ran it is an account of the machine, not a key."""
-    entry = audit.Entry(now, f"openpersonalize {command}", f"{_account()}@{socket.gethostname()}", resource=resource)
-    audit.write(conn, entry)
+    now = conn.execute(select(func.now())).scalar_one()
+    who = f"{_account()}@{socket.gethostname()}"
+    audit.write(conn, audit.Entry(now, f"openpersonalize {command}", who, resource=resource))
 
 
 def _account() -> str:

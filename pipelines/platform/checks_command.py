@@ -13,6 +13,7 @@ from data_checks import drift
 from data_checks.judge import MODULES, rules_for
 from data_checks.rules import OFF, Rule, overridden
 from pipelines.datasets.schema import DatasetType, Schema, read_schema
+from pipelines.platform.audit_command import note
 from pipelines.platform.finding import find
 from pipelines.registry import store
 from pipelines.registry.database import transaction
@@ -44,6 +45,7 @@ def change(settings: Settings, group: str, set_: Sequence[str], clear: Sequence[
                 name, override = parse(text)
                 overrides[_known(name, known)] = override
             store.update(conn, locked.id, internal={"checks": overrides}, touch=False)
+            note(conn, "checks", found.arn)
     return _shown(schemas, overrides)
 
 

@@ -36,7 +36,7 @@ def add(
 
     with one_line_errors():
         try:
-            key = make(running(), name, role, datetime.now(UTC))
+            key = make(running(), name, role)
         except KeyRefused as error:
             fail(str(error))
         # Not through rich, which would wrap what is meant to be pasted.
@@ -51,7 +51,7 @@ def revoke(key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="Of `ope
 
     with one_line_errors():
         try:
-            name = end(running(), key_id, datetime.now(UTC))
+            name = end(running(), key_id)
         except KeyRefused as error:
             fail(str(error))
         console.print(f"revoked {key_id} ({name})", markup=False)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
+from pipelines.platform.audit_command import note
 from pipelines.platform.finding import find
 from pipelines.registry import store
 from pipelines.registry.database import transaction
@@ -33,6 +34,9 @@ def run(settings: Settings, found: list[Resource], keep_last: int, now: datetime
     """
     if dry:
         return [look(settings, solution, keep_last) for solution in found]
+    with transaction(settings) as conn:
+        for solution in found:
+            note(conn, "gc", solution.arn)
     freed = [collect(settings, solution, keep_last, now) for solution in found]
     for group_id in sorted({str(solution.group_id) for solution in found}):
         GroupRepository(settings, group_id).purge()

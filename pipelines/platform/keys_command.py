@@ -48,7 +48,7 @@ def lines(found: Sequence[Listed]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def add(settings: Settings, name: str, role: Role, now: datetime) -> Key:
+def add(settings: Settings, name: str, role: Role) -> Key:
     """Make a key; raises KeyRefused. Its secret is nowhere but in the answer."""
     if not NAME.fullmatch(name):
         raise KeyRefused(f"{name!r} must be 1 to 64 letters, digits or _.@- and begin with a letter or digit")
@@ -60,15 +60,13 @@ def add(settings: Settings, name: str, role: Role, now: datetime) -> Key:
         )
     key = stored_key(root, new_key_id(), name, role)
     with transaction(settings) as conn:
-        if name in {given.name for given in given_keys(settings).values()} or not keys.add(
-            conn, key.id, name, role, now
-        ):
+        if name in {given.name for given in given_keys(settings).values()} or not keys.add(conn, key.id, name, role):
             raise KeyRefused(f"there is a key {name!r} already: give another name, or revoke that one first")
-        note(conn, "keys add", f"{key.id} ({name}, {role})", now)
+        note(conn, "keys add", f"{key.id} ({name}, {role})")
     return key
 
 
-def revoke(settings: Settings, id: str, now: datetime) -> str:
+def revoke(settings: Settings, id: str) -> str:
     """End a key for good; its name. Raises KeyRefused.
 
     The keys that come with the process are admins and stay, so no platform is ever without an admin.
@@ -84,5 +82,5 @@ def revoke(settings: Settings, id: str, now: datetime) -> str:
         found = keys.revoke(conn, id)
         if found is None:
             raise KeyRefused(f"there is no key {id!r}: `openpersonalize keys list` shows those there are")
-        note(conn, "keys revoke", f"{found.id} ({found.name}, {found.role})", now)
+        note(conn, "keys revoke", f"{found.id} ({found.name}, {found.role})")
     return found.name

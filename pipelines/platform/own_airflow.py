@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
+from pipelines.aws.access import fingerprint
 from pipelines.platform.airflow_client import AirflowClient, AirflowUnavailable
 from pipelines.platform.airflow_env import POOLS
 from pipelines.platform.checks import CannotStart
@@ -91,9 +92,10 @@ def agree(settings: Settings) -> None:
         raise AirflowUnavailable(f"the control plane in Airflow cannot work: {page.body['problem']}")
     ours = about(settings)
     for name, (what, variable) in _MUST_AGREE.items():
-        if page.body.get(name) != ours[name]:
+        there, here = page.body.get(name), ours[name]
+        if there != here:
             raise AirflowUnavailable(
-                f"{what} of the control plane in Airflow is {page.body.get(name)}, here it is {ours[name]}: {variable}"
+                f"{what} of the control plane in Airflow is {there or 'not set'}, here it is {here or 'not set'}: {variable}"
             )
     _check_access_key(settings)
 
@@ -104,6 +106,10 @@ _MUST_AGREE = {
     "database": ("the database (a digest)", "OPENPERSONALIZE_DATABASE_URL must lead to the same one in both places"),
     "region": ("the region", "set OPENPERSONALIZE_REGION to the same value in both places"),
     "account_id": ("the account", "set OPENPERSONALIZE_ACCOUNT_ID to the same value in both places"),
+    "keys": (
+        "what access keys are made of (a digest)",
+        "set OPENPERSONALIZE_KEYS_SECRET to the same value in both places, or in neither",
+    ),
 }
 
 
@@ -114,6 +120,7 @@ def about(settings: Settings) -> dict[str, Any]:
         "revision": known_revisions()[0],
         "region": settings.region,
         "account_id": settings.account_id,
+        "keys": fingerprint(settings.keys_secret),
     }
     if not settings.database_url:
         return {

@@ -1,7 +1,7 @@
 """`openpersonalize reset`: an empty store in seconds, without a restart.
 
 First Airflow's runs of the old world are stopped, so that no task of theirs writes into the new one; then our tables
-are emptied in one statement; then the folders go. A task that still runs for a moment finds its resource gone and ends.
+are emptied in one statement; then the folders go. Access keys and audit stay. A task that still runs for a moment finds its resource gone and ends.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import psycopg
 from psycopg import sql
 
 from pipelines.platform.airflow_client import AirflowClient, AirflowUnavailable
-from pipelines.registry.tables import SCHEMA, metadata
+from pipelines.platform.audit_command import note
+from pipelines.registry.database import transaction
+from pipelines.registry.tables import SCHEMA, access_keys, audit, metadata
 from pipelines.settings import Settings
 
 TRIES = 10
@@ -28,6 +30,8 @@ def reset(settings: Settings) -> None:
     """Empty the store of a running platform; `settings.database_url` must be filled in. Raises ResetError."""
     stop_runs(settings)
     truncate(settings)
+    with transaction(settings) as conn:
+        note(conn, "reset", str(settings.home))
     for folder in store_folders(settings):
         empty(folder)
 
@@ -41,8 +45,9 @@ def stop_runs(settings: Settings) -> None:
 
 
 def truncate(settings: Settings) -> None:
-    """Delete every row of ours; sequences go on, so that no number of the old world is given again."""
-    names = sql.SQL(", ").join(sql.Identifier(SCHEMA, table.name) for table in metadata.sorted_tables)
+    """Delete every row of what is stored; sequences go on, so that no number of the old world is given again."""
+    stored = [table for table in metadata.sorted_tables if table not in (access_keys, audit)]
+    names = sql.SQL(", ").join(sql.Identifier(SCHEMA, table.name) for table in stored)
     with psycopg.connect(settings.database_url, autocommit=True, connect_timeout=10) as connection:
         connection.execute("SET lock_timeout = '1s'")
         for attempt in range(TRIES):

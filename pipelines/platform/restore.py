@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tarfile
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -21,6 +22,7 @@ from sqlalchemy import text
 from pipelines.disk import require_disk
 from pipelines.platform import archive
 from pipelines.platform.archive import MANIFEST, SUMS, BadArchive
+from pipelines.platform.audit_command import note
 from pipelines.platform.backup import FORMAT, PACK, REFS
 from pipelines.platform.checks import check_home
 from pipelines.platform.database import embedded_server, with_database
@@ -29,7 +31,7 @@ from pipelines.platform.state import locked, restore_marker, running_state
 from pipelines.progress import Progress
 from pipelines.registry import copying
 from pipelines.registry.database import known_revisions, migrate_to, transaction
-from pipelines.registry.tables import SCHEMA
+from pipelines.registry.tables import SCHEMA, audit
 from pipelines.repository import GroupRepository, saving
 from pipelines.settings import Settings
 
@@ -83,7 +85,10 @@ def restore(settings: Settings, source: Path) -> Restored:
 def _facts(source: Path) -> dict[str, Any]:
     for name, content in archive.members(source):
         if name == MANIFEST:
-            facts: dict[str, Any] = json.load(content)
+            try:
+                facts: dict[str, Any] = json.load(content)
+            except (tarfile.TarError, ValueError) as error:
+                raise BadArchive(f"{source} is damaged in {name}: {error}") from error
             return facts
         break
     raise BadArchive(f"{source} is no backup of OpenPersonalize")
@@ -214,4 +219,6 @@ def _database(settings: Settings, source: Path, facts: Mapping[str, Any]) -> dic
             if name in tables:
                 rows[tables[name].name] = copying.load(conn, tables[name], archive.read_chunks(content))
         copying.begin_unfinished_anew(conn)
+        if audit.name in rows:
+            note(conn, "restore", f"{source}, as of {facts['made_at']}")
     return rows

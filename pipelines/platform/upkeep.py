@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, select
 from pipelines.datasets.impressions import resolve
 from pipelines.platform.airflow_client import AirflowUnavailable
 from pipelines.platform.logfiles import TASK_LOG_DAYS
-from pipelines.registry import store
+from pipelines.registry import audit, store
 from pipelines.registry.database import drop_served_partitions, ensure_served_partitions
 from pipelines.registry.tables import outbox, resources, workers
 from pipelines.repository import GroupRepository, RepositoryError
@@ -50,10 +50,11 @@ def forget_runs(settings: Settings, airflow: Airflow, now: datetime) -> str | No
 
 
 def prune_rows(conn: Connection, now: datetime) -> None:
-    """Workers that died (their deployments go with them), and wishes that were fulfilled long ago."""
+    """Workers that died (their deployments go with them), wishes that were fulfilled long ago, the audit of last year."""
     with conn.begin():
         conn.execute(delete(workers).where(workers.c.heartbeat_at < now - WORKER_FORGOTTEN))
         conn.execute(delete(outbox).where(outbox.c.settled_at < now - WISH_FORGOTTEN))
+        audit.prune(conn, now)
 
 
 def turn_partitions(conn: Connection, now: datetime) -> None:

@@ -51,7 +51,7 @@ def since(conn: Connection, at: datetime, key: str | None = None) -> Iterator[di
     if key is not None:
         query = query.where((audit.c.key_id == key) | (audit.c.key_name == key))
     for row in conn.execution_options(yield_per=1000).execute(query):
-        yield {name: value for name, value in row._mapping.items() if name != "id"}
+        yield {str(name): value for name, value in row._mapping.items() if name != "id"}
 
 
 def prune(conn: Connection, now: datetime) -> None:

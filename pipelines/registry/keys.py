@@ -37,9 +37,9 @@ def every(conn: Connection) -> list[StoredKey]:
     return [_key(row) for row in conn.execute(select(access_keys).order_by(access_keys.c.created_at, access_keys.c.id))]
 
 
-def add(conn: Connection, id: str, name: str, role: str, now: datetime) -> bool:
+def add(conn: Connection, id: str, name: str, role: str) -> bool:
     """Write a key; False when the name is taken."""
-    values = {"id": id, "name": name, "role": role, "created_at": now}
+    values = {"id": id, "name": name, "role": role}
     statement = insert(access_keys).values(values).on_conflict_do_nothing(index_elements=[access_keys.c.name])
     return conn.execute(statement.returning(access_keys.c.id)).one_or_none() is not None
 

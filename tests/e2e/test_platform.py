@@ -7,16 +7,21 @@ import os
 import signal
 import socket
 import stat
+from collections.abc import Callable
+from typing import Any
 
 import boto3
 import psutil
 import psycopg
 import pytest
+from botocore.exceptions import ClientError
 
+from pipelines.platform.clients import endpoints
 from pipelines.platform.local_http import ask
 from pipelines.platform.state import running_state
 from pipelines.settings import Settings
 from tests.support.command import Command
+from tests.support.life import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -31,6 +36,7 @@ PROCESSES = {
     "reconciler",
     "runtime",
 }
+CAMPAIGN = "arn:aws:personalize:us-east-1:123456789012:campaign/none"
 SCHEMAS = {"registry-schema", "airflow-schema"}
 
 
@@ -102,7 +108,7 @@ def test_secrets_are_for_us_alone(platform: Settings) -> None:
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in platform.secrets_dir.iterdir()}
 
     assert stat.S_IMODE(platform.secrets_dir.stat().st_mode) == 0o700
-    assert modes == {"access_keys": 0o600, "airflow.json": 0o600, "airflow_passwords.json": 0o600}
+    assert modes == dict.fromkeys(("access_keys", "airflow.json", "airflow_passwords.json", "keys_secret"), 0o600)
 
 
 def test_a_taken_port_is_one_clear_line(platform: Settings, command: Command, tmp_path: object) -> None:
@@ -173,6 +179,43 @@ def test_reset_empties_the_store_in_seconds_without_a_restart(platform: Settings
     personalize.delete_dataset_group(
         datasetGroupArn=personalize.list_dataset_groups()["datasetGroups"][0]["datasetGroupArn"]
     )
+
+
+def test_a_key_works_in_every_process_until_it_is_revoked(platform: Settings, command: Command) -> None:
+    added = command("keys", "add", "dashboard", "--role", "read-only")
+    assert added.returncode == 0, added.stdout + added.stderr
+    shown = dict(line.removeprefix("export ").split("=", 1) for line in added.stdout.splitlines())
+    key_id, secret = shown["AWS_ACCESS_KEY_ID"], shown["AWS_SECRET_ACCESS_KEY"]
+    personalize, runtime = (
+        boto3.client(
+            service,
+            endpoint_url=endpoints(platform)[service],
+            aws_access_key_id=key_id,
+            aws_secret_access_key=secret,
+            region_name=platform.region,
+        )
+        for service in ("personalize", "personalize-runtime")
+    )
+
+    def codes() -> set[str]:
+        """Of eight requests, so that every worker is asked."""
+        calls = [personalize.list_schemas, lambda: runtime.get_recommendations(campaignArn=CAMPAIGN, userId="u")] * 4
+        return {_code(call) for call in calls}
+
+    assert codes() == {"", "ResourceNotFoundException"}
+    assert _code(lambda: personalize.create_dataset_group(name="not")) == "AccessDeniedException"
+    assert command("keys", "revoke", key_id).returncode == 0
+    wait_for("the key to end", lambda: codes() == {"UnrecognizedClientException"}, seconds=30)
+    last = command("audit", "--since", "5m", "--key", "dashboard").stdout.splitlines()[-1]
+    assert json.loads(last) | {"outcome": "AccessDeniedException", "resource": "not"} == json.loads(last)
+
+
+def _code(call: Callable[[], Any]) -> str:
+    try:
+        call()
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    return ""
 
 
 def test_execution_api_is_not_on_the_control_plane_s_port(platform: Settings) -> None:

@@ -290,13 +290,21 @@ def _deployment(version: Version, config: Mapping[str, Any]) -> dict[str, Any]:
 # Clients ------------------------------------------------------------------------------------------------
 
 
-def client(service: str, url: str, *, secret: str = "harness-not-a-secret", retries: int = 0, **config: Any) -> Any:
+def client(
+    service: str,
+    url: str,
+    *,
+    key_id: str = "AKIAIOSFODNN7EXAMPLE",
+    secret: str = "harness-not-a-secret",
+    retries: int = 0,
+    **config: Any,
+) -> Any:
     """A boto3 client of `personalize-runtime` or `personalize-events`; without retries it shows every failure."""
     return boto3.client(
         service,
         endpoint_url=url,
         region_name="us-east-1",
-        aws_access_key_id="AKIAIOSFODNN7EXAMPLE",
+        aws_access_key_id=key_id,
         aws_secret_access_key=secret,
         config=Config(
             retries={"total_max_attempts": retries + 1, "mode": "standard"},

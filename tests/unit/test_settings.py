@@ -18,6 +18,7 @@ GIVEN = {
     "OPENPERSONALIZE_IMPORT_ROOTS": "/srv/in:/srv/more",
     "OPENPERSONALIZE_DVC_REMOTE": "s3://bucket/dvc",
     "OPENPERSONALIZE_ACCESS_KEYS": "A:whisper,B:murmur",
+    "OPENPERSONALIZE_KEYS_SECRET": "rustle-rustle-rustle-rustle-rustle",
 }
 
 
@@ -41,7 +42,7 @@ def test_every_variable_is_read() -> None:
 
 def test_secrets_are_not_in_what_a_log_would_show() -> None:
     shown = repr(Settings.from_env(GIVEN))
-    assert not any(secret in shown for secret in ("hush", "whisper", "murmur"))
+    assert not any(secret in shown for secret in ("hush", "whisper", "murmur", "rustle"))
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,7 @@ def test_a_pool_that_is_there_keeps_its_size(theirs: TheirAirflow, settings_of: 
         ({"version": "0.0.9"}, "the version .* is 0.0.9, here it is .*: install the same wheel"),
         ({"database": "another"}, "OPENPERSONALIZE_DATABASE_URL must lead to the same one"),
         ({"account_id": "210987654321"}, "OPENPERSONALIZE_ACCOUNT_ID"),
+        ({"keys": ""}, "is not set, here it is .*: set OPENPERSONALIZE_KEYS_SECRET to the same value in both places"),
         ({"problem": "connection refused"}, "cannot work: connection refused"),
     ],
 )

@@ -168,7 +168,7 @@ def late(hours: int, context: Any) -> None:
 
     `openpersonalize versions` shows it; clients of the API do not, as nothing has failed.
     """
-    from pipelines.registry import store
+    from pipelines.registry import store, wishes
     from pipelines.registry.database import transaction
 
     run = context["dag_run"]
@@ -179,7 +179,7 @@ def late(hours: int, context: Any) -> None:
     text = f"Not finished after {hours} hours; run {run_id} of DAG {dag_id} in the Airflow UI shows what takes so long."
     log.warning("%s", text)
     with transaction(Settings.from_env()) as conn:
-        found = store.of_run(conn, run_id)
+        found = wishes.of_run(conn, run_id)
         if found is not None and found.status in store.UNFINISHED:
             store.update(conn, found.id, internal={LATE: text}, touch=False)
 

@@ -11,7 +11,7 @@ from pipelines.control.creation import members
 from pipelines.control.exploration import check_exploration
 from pipelines.control.unavailable import refuse_unavailable
 from pipelines.recipes.catalogue import PERSONALIZED_RANKING, RELATED_ITEMS, USER_PERSONALIZATION, Recipe
-from pipelines.registry import store
+from pipelines.registry import wishes
 from pipelines.registry.store import Resource
 from pipelines.serving.calls import MOST_RESULTS
 
@@ -25,7 +25,7 @@ list_all = views.listing("BatchInferenceJob", "batchInferenceJobs", within="Solu
 def create_batch_inference_job(context: Context, given: Given) -> Given:
     """Raises InvalidInput, ResourceNotFound, ResourceInUse unless version and filter are ACTIVE."""
     job = _create(context, given)
-    store.wish(context.conn, job, DAG_ID)
+    wishes.wish(context.conn, job, DAG_ID)
     return {"batchInferenceJobArn": job.arn}
 
 

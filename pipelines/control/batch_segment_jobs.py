@@ -6,7 +6,7 @@ from pipelines.control import views
 from pipelines.control.batch_jobs import create_job, version_of
 from pipelines.control.context import Context, Given
 from pipelines.recipes.catalogue import USER_SEGMENTATION
-from pipelines.registry import store
+from pipelines.registry import wishes
 
 MOST_USERS = 5_000_000
 """AWS's, of each segment."""
@@ -19,5 +19,5 @@ def create_batch_segment_job(context: Context, given: Given) -> Given:
     """Raises InvalidInput, ResourceNotFound, ResourceInUse unless version and filter are ACTIVE."""
     version, _ = version_of(context, given, (USER_SEGMENTATION,), "CreateBatchInferenceJob is for other types.")
     job = create_job(context, "BatchSegmentJob", given, version, MOST_USERS)
-    store.wake_reconciler(context.conn)
+    wishes.wake_reconciler(context.conn)
     return {"batchSegmentJobArn": job.arn}

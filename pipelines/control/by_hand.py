@@ -13,7 +13,7 @@ from pipelines.aws import models
 from pipelines.aws.errors import CONTROL
 from pipelines.control import auditing
 from pipelines.control.context import Context, Given
-from pipelines.registry import store
+from pipelines.registry import wishes
 from pipelines.registry.store import Resource
 from pipelines.settings import Settings
 
@@ -35,7 +35,7 @@ def in_run(operation: str, make: Make, dag_id: str, **defaults: str) -> InRun:
     def made(
         settings: Settings, conn: Connection, request: Mapping[str, Any], run_id: str, request_id: str | None
     ) -> str:
-        there = store.of_run(conn, run_id)
+        there = wishes.of_run(conn, run_id)
         if there is None:
             named = {"jobName": _job_name(run_id)} if operation.endswith("Job") else {}
             given = models.parse_input(CONTROL, operation, orjson.dumps({**named, **defaults, **request}))
@@ -43,7 +43,7 @@ def in_run(operation: str, make: Make, dag_id: str, **defaults: str) -> InRun:
             context = Context(conn, settings, request_id or run_id, now)
             there = make(context, given)
             auditing.made_in_run(context, operation, there.arn, run_id)
-            store.adopt_run(conn, there, dag_id, run_id)
+            wishes.adopt_run(conn, there, dag_id, run_id)
         return there.id
 
     return made

@@ -21,7 +21,7 @@ from pipelines.control.exploration import check_exploration
 from pipelines.control.recipes import require_recipe
 from pipelines.control.solution_versions import resolve
 from pipelines.control.unavailable import refuse_unavailable
-from pipelines.registry import store
+from pipelines.registry import store, wishes
 from pipelines.registry.store import Resource
 from pipelines.settings import Settings
 from pipelines.versions.lookup import DROPPED
@@ -50,7 +50,7 @@ def create_campaign(context: Context, given: Given) -> Given:
         doc=_served(deployment),
         internal={"deployment": deployment},
     )
-    store.wake_reconciler(context.conn)
+    wishes.wake_reconciler(context.conn)
     return {"campaignArn": made.arn}
 
 
@@ -83,7 +83,7 @@ def update_campaign(context: Context, given: Given) -> Given:
         internal={"deployment": deployment},
         parent_id=version.parent_id,
     )
-    store.wake_reconciler(context.conn)
+    wishes.wake_reconciler(context.conn)
     return {"campaignArn": campaign.arn}
 
 

@@ -7,7 +7,7 @@ from pipelines.control.by_hand import ROLE, in_run
 from pipelines.control.context import Context, Given
 from pipelines.control.creation import create, members
 from pipelines.control.locations import check_source
-from pipelines.registry import store
+from pipelines.registry import store, wishes
 from pipelines.registry.store import Resource
 
 DAG_ID = "data_deletion"
@@ -19,7 +19,7 @@ list_all = views.listing("DataDeletionJob", "dataDeletionJobs", within="DatasetG
 def create_data_deletion_job(context: Context, given: Given) -> Given:
     """Raises InvalidInput, ResourceNotFound, ResourceInUse unless the group is ACTIVE."""
     job = _create(context, given)
-    store.wish(context.conn, job, DAG_ID)
+    wishes.wish(context.conn, job, DAG_ID)
     return {"dataDeletionJobArn": job.arn}
 
 

@@ -8,7 +8,7 @@ from pipelines.control.context import Context, Given
 from pipelines.control.creation import create, members
 from pipelines.control.locations import check_destination
 from pipelines.datasets.streamed import newest
-from pipelines.registry import store
+from pipelines.registry import store, wishes
 from pipelines.registry.store import Resource
 
 DAG_ID = "dataset_export"
@@ -20,7 +20,7 @@ list_all = views.listing("DatasetExportJob", "datasetExportJobs", within="Datase
 def create_dataset_export_job(context: Context, given: Given) -> Given:
     """Raises InvalidInput, ResourceNotFound, ResourceInUse unless the dataset is ACTIVE."""
     job = _create(context, given)
-    store.wish(context.conn, job, DAG_ID)
+    wishes.wish(context.conn, job, DAG_ID)
     return {"datasetExportJobArn": job.arn}
 
 

@@ -10,7 +10,7 @@ from pipelines.control.creation import create, members
 from pipelines.control.locations import check_source
 from pipelines.control.unavailable import refuse_unavailable
 from pipelines.datasets.streamed import newest_record
-from pipelines.registry import store
+from pipelines.registry import store, wishes
 from pipelines.registry.store import Resource
 
 DAG_ID = "dataset_import"
@@ -22,7 +22,7 @@ list_all = views.listing("DatasetImportJob", "datasetImportJobs", within="Datase
 def create_dataset_import_job(context: Context, given: Given) -> Given:
     """Raises ResourceInUse while another import into the dataset is unfinished."""
     job = _create(context, given)
-    store.wish(context.conn, job, DAG_ID)
+    wishes.wish(context.conn, job, DAG_ID)
     return {"datasetImportJobArn": job.arn}
 
 

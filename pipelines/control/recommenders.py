@@ -19,7 +19,7 @@ from pipelines.control.exploration import check_exploration
 from pipelines.control.recipes import require_recipe
 from pipelines.control.solution_config import Columns, check_training_columns
 from pipelines.recipes.catalogue import Recipe
-from pipelines.registry import store
+from pipelines.registry import store, wishes
 from pipelines.registry.store import Resource
 
 UPDATE = "latestRecommenderUpdate"
@@ -51,7 +51,7 @@ def create_recommender(context: Context, given: Given) -> Given:
         },
         internal={"columns": now},
     )
-    store.wake_reconciler(context.conn)
+    wishes.wake_reconciler(context.conn)
     return {"recommenderArn": made.arn}
 
 
@@ -77,7 +77,7 @@ def update_recommender(context: Context, given: Given) -> Given:
         "lastUpdatedDateTime": now,
     }
     store.update(context.conn, recommender.id, doc={UPDATE: latest})
-    store.wake_reconciler(context.conn)
+    wishes.wake_reconciler(context.conn)
     return {"recommenderArn": recommender.arn}
 
 
@@ -93,7 +93,7 @@ def start_recommender(context: Context, given: Given) -> Given:
 
 def _move(context: Context, recommender: Resource, status: str) -> Given:
     store.update(context.conn, recommender.id, status=status)
-    store.wake_reconciler(context.conn)
+    wishes.wake_reconciler(context.conn)
     return {"recommenderArn": recommender.arn}
 
 

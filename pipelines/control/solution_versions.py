@@ -14,7 +14,7 @@ from pipelines.control.by_hand import in_run
 from pipelines.control.context import Context, Given
 from pipelines.control.creation import create, members
 from pipelines.control.recipes import require_recipe
-from pipelines.registry import store
+from pipelines.registry import store, wishes
 from pipelines.registry.store import Resource
 from pipelines.versions.lookup import BASE, dropped
 from pipelines.versions.updatable import UPDATE_RECIPES, NotUpdatable, newest_full
@@ -32,7 +32,7 @@ _list_any = views.listing("SolutionVersion", "solutionVersions", within="Solutio
 def create_solution_version(context: Context, given: Given) -> Given:
     """Always a new one; several train at once. Raises InvalidInput, ResourceInUse."""
     version = _create(context, given)
-    store.wish(context.conn, version, DAG_ID)
+    wishes.wish(context.conn, version, DAG_ID)
     return {"solutionVersionArn": version.arn}
 
 
@@ -52,7 +52,7 @@ def create_automatic(
     """
     given = {"solutionArn": solution.arn, "trainingMode": mode, "tags": list(tags)}
     version = _create(context, given, "AUTOMATIC", {SCHEDULED_FOR: scheduled_for.isoformat()})
-    store.wish(context.conn, version, DAG_ID)
+    wishes.wish(context.conn, version, DAG_ID)
     return version
 
 

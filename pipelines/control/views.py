@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from pipelines.aws.errors import ResourceInUse
 from pipelines.control import lookup
 from pipelines.control.context import Context, Given, Operation
-from pipelines.registry import store
+from pipelines.registry import paging, store, wishes
 from pipelines.registry.store import Resource
 
 DEFAULT_PAGE = 100
@@ -56,7 +56,7 @@ def listing(kind: str, key: str, within: str | None = None) -> Operation:
             parent = store.get(context.conn, arn=parent_arn)
             found = parent.id if parent is not None and parent.kind == within else ""
             parent_id, group_id = (None, found) if within == "DatasetGroup" else (found, None)
-        page = store.page(
+        page = paging.page(
             context.conn,
             kind,
             group_id=group_id,
@@ -76,7 +76,7 @@ def deleting(kind: str, blockers: Blockers) -> Operation:
         resource = lookup.lock(context, kind, given[f"{member(kind)}Arn"])
         refuse_if_blocked(resource, blockers(context, resource))
         store.update(context.conn, resource.id, status=store.DELETE_PENDING)
-        store.wake_reconciler(context.conn)
+        wishes.wake_reconciler(context.conn)
         return {}
 
     return delete

@@ -14,6 +14,7 @@ from pipelines.declared import data
 from pipelines.declared.wanted import SetUp, Source, Thing
 from pipelines.registry import store
 from pipelines.registry.store import Resource
+from pipelines.registry.tags import tags_of
 from pipelines.settings import Settings
 
 _STREAMED = text("SELECT EXISTS (SELECT FROM openpersonalize.events WHERE group_id = :group)")
@@ -84,7 +85,7 @@ def look(conn: Connection, settings: Settings, wanted: SetUp) -> There:
         group=group,
         named=named,
         members=members,
-        tags={one.arn: store.tags_of(conn, one.id) for one in (*named.values(), *trackers)},
+        tags={one.arn: tags_of(conn, one.id) for one in (*named.values(), *trackers)},
         streamed=group is not None and conn.execute(_STREAMED, {"group": group.id}).scalar_one(),
         data=empty,
     )

@@ -20,6 +20,7 @@ from pipelines.declared.schedules import DECLARED, FULL, IMPORT, UPDATE
 from pipelines.declared.shape import DATASETS
 from pipelines.registry import store
 from pipelines.registry.store import Resource
+from pipelines.registry.tags import tags_of
 
 _SOLUTION = (
     "recipeArn",
@@ -54,7 +55,7 @@ def export(conn: Connection, group: Resource) -> dict[str, Any]:
 
 def _service(conn: Connection, resource: Resource, members: tuple[str, ...], **more: Any) -> dict[str, Any]:
     given = {name: resource.doc[name] for name in members if resource.doc.get(name) not in (None, {}, False)}
-    tags = [{"tagKey": key, "tagValue": value} for key, value in store.tags_of(conn, resource.id).items()]
+    tags = [{"tagKey": key, "tagValue": value} for key, value in tags_of(conn, resource.id).items()]
     return {"serviceConfig": {"name": resource.name, **given, **more, **({"tags": tags} if tags else {})}}
 
 

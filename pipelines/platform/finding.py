@@ -6,7 +6,7 @@ import re
 
 from sqlalchemy import Connection, or_, select
 
-from pipelines.registry import store
+from pipelines.registry import paging, store
 from pipelines.registry.tables import resources
 
 _SHORT = re.compile(r"[0-9a-f]{8}")
@@ -28,7 +28,7 @@ def find(conn: Connection, kind: str, given: str | None, what: str) -> store.Res
     id = conn.execute(query.limit(1)).scalar_one_or_none()
     found = store.get(conn, id=id) if id is not None else None
     if found is None:
-        newest = [resource.name for resource in store.page(conn, kind, limit=10).resources]
+        newest = [resource.name for resource in paging.page(conn, kind, limit=10).resources]
         there = f"the newest are {', '.join(newest)}" if newest else "there is none yet"
         raise NotFound(f"there is no {what}{f' {given!r}' if given is not None else ''}; {there}")
     return found

@@ -33,7 +33,7 @@ from pipelines.platform import importing_views as views
 from pipelines.platform.clients import Clients
 from pipelines.platform.following import follow
 from pipelines.platform.report_command import lines as report_lines
-from pipelines.registry import store
+from pipelines.registry import paging, store
 from pipelines.registry.database import transaction
 from pipelines.registry.store import Resource
 from pipelines.settings import Settings
@@ -183,7 +183,7 @@ def _understand(
 
 def _there(settings: Settings, wanted: Request, kind: DatasetType) -> There:
     with transaction(settings) as conn:
-        groups = store.page(conn, "DatasetGroup").resources
+        groups = paging.page(conn, "DatasetGroup").resources
         group = next((one for one in groups if one.name == wanted.group), None)
         if group is None:
             return There(None, None, None)

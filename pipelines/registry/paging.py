@@ -1,18 +1,61 @@
-"""Page tokens: where a list goes on, opaque to clients, valid only for the list that gave them out."""
+"""Lists, page by page. A token says where a list goes on: opaque to clients, valid only for the list that gave it out."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hashlib
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
+from sqlalchemy import Connection, select, text, tuple_
 
 from pipelines.aws.errors import InvalidNextToken
+from pipelines.registry.store import Resource, resource_of
+from pipelines.registry.tables import resources
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a list; `next_token` is None on the last."""
+
+    resources: list[Resource]
+    next_token: str | None
+
+
+def page(
+    conn: Connection,
+    kind: str,
+    *,
+    group_id: str | None = None,
+    parent_id: str | None = None,
+    token: str | None = None,
+    limit: int = 100,
+) -> Page:
+    """The resources of a kind, newest first; raises InvalidNextToken.
+
+    The token names the last row shown, so resources made between two calls neither repeat nor push out others.
+    """
+    # With None, or a list of everything would take the tokens of one narrowed to what does not exist.
+    scope = f"{kind}:{group_id}:{parent_id}"
+    query = select(resources).where(resources.c.kind == kind)
+    if group_id is not None:
+        query = query.where(resources.c.group_id == group_id)
+    if parent_id is not None:
+        query = query.where(resources.c.parent_id == parent_id)
+    if token is not None:
+        at, last_id = decode(token, scope, int, str)
+        created_at = text("'epoch'::timestamptz + :micros * interval '1 microsecond'").bindparams(micros=at)
+        query = query.where(tuple_(resources.c.created_at, resources.c.id) < tuple_(created_at, last_id))
+    query = query.order_by(resources.c.created_at.desc(), resources.c.id.desc()).limit(limit + 1)
+    rows = [resource_of(row) for row in conn.execute(query)]
+    last = rows[limit - 1] if len(rows) > limit else None
+    next_token = encode(scope, _micros(last.created_at), last.id) if last else None
+    return Page(rows[:limit], next_token)
 
 
 def encode(scope: str, *position: int | str) -> str:
@@ -33,7 +76,7 @@ def decode(token: str, scope: str, *types: type) -> list[Any]:
     return position
 
 
-def micros(moment: datetime) -> int:
+def _micros(moment: datetime) -> int:
     """Microseconds since the epoch, exactly."""
     return (moment - _EPOCH) // timedelta(microseconds=1)
 

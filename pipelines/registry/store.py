@@ -1,6 +1,6 @@
 """The resources: read, written, listed. Every function works in the caller's transaction.
 
-What changes together is written in one transaction: a resource and the wish for its DAG run (`wish`), an update and
+What changes together is written in one transaction: a resource and the wish for its DAG run (wishes.py), an update and
 what hangs on it. `lock=True` takes the row for update: who creates a child locks the parent, who deletes the parent
 locks it too, so neither overlooks the other.
 """
@@ -14,17 +14,14 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, cast, func, select, text, tuple_
-from sqlalchemy import insert as sql_insert
+from sqlalchemy import Connection, Row, Select, cast, func, select
 from sqlalchemy import update as sql_update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
 from pipelines.aws.errors import ResourceAlreadyExists, ResourceNotFound
-from pipelines.registry import paging
-from pipelines.registry.database import NOTIFY_CHANNEL
-from pipelines.registry.tables import outbox, resources
-from pipelines.registry.tables import tags as tags_table
+from pipelines.registry.tables import resources
+from pipelines.registry.tags import put_tags
 
 CREATE_PENDING = "CREATE PENDING"
 CREATE_IN_PROGRESS = "CREATE IN_PROGRESS"
@@ -97,14 +94,6 @@ class Resource:
         return self.status in DELETING
 
 
-@dataclass(frozen=True)
-class Page:
-    """One page of a list; `next_token` is None on the last."""
-
-    resources: list[Resource]
-    next_token: str | None
-
-
 def new_id() -> str:
     """16 hex digits, never used before."""
     return secrets.token_hex(8)
@@ -114,7 +103,7 @@ def get(conn: Connection, *, arn: str | None = None, id: str | None = None, lock
     """The resource of that ARN or id, or None; `lock` holds its row until the transaction ends."""
     query = select(resources).where(resources.c.arn == arn if id is None else resources.c.id == id)
     row = conn.execute(query.with_for_update() if lock else query).one_or_none()
-    return _resource(row) if row is not None else None
+    return resource_of(row) if row is not None else None
 
 
 def insert(
@@ -153,10 +142,10 @@ def insert(
     row = conn.execute(statement.returning(*resources.c)).one_or_none()
     if row is None:
         raise ResourceAlreadyExists(f"Another resource with Amazon Resource Name (ARN) {arn} already exists.")
+    made = resource_of(row)
     if tags:
-        rows = [{"resource_id": values["id"], "key": key, "value": value} for key, value in tags.items()]
-        conn.execute(sql_insert(tags_table), rows)
-    return _resource(row)
+        put_tags(conn, made.id, tags)
+    return made
 
 
 def update(
@@ -195,7 +184,7 @@ def update(
         row = conn.execute(
             sql_update(resources).where(resources.c.id == id).values(values).returning(*resources.c)
         ).one_or_none()
-    changed = _resource(row) if row is not None else (get(conn, id=id) if not values else None)
+    changed = resource_of(row) if row is not None else (get(conn, id=id) if not values else None)
     if changed is None:
         raise ResourceNotFound(f"The resource with id {id} is gone.")
     return changed
@@ -264,77 +253,9 @@ def failed_status(kind: str) -> str:
     return FAILED if kind == "DataDeletionJob" else CREATE_FAILED
 
 
-def tags_of(conn: Connection, id: str) -> dict[str, str]:
-    """The resource's tags."""
-    query = select(tags_table.c.key, tags_table.c.value).where(tags_table.c.resource_id == id).order_by("key")
-    return {row.key: row.value for row in conn.execute(query)}
-
-
-def page(
-    conn: Connection,
-    kind: str,
-    *,
-    group_id: str | None = None,
-    parent_id: str | None = None,
-    token: str | None = None,
-    limit: int = 100,
-) -> Page:
-    """The resources of a kind, newest first; raises InvalidNextToken.
-
-    The token names the last row shown, so resources made between two calls neither repeat nor push out others.
-    """
-    scope = f"{kind}:{group_id or ''}:{parent_id or ''}"
-    query = select(resources).where(resources.c.kind == kind)
-    if group_id is not None:
-        query = query.where(resources.c.group_id == group_id)
-    if parent_id is not None:
-        query = query.where(resources.c.parent_id == parent_id)
-    if token is not None:
-        micros, last_id = paging.decode(token, scope, int, str)
-        created_at = text("'epoch'::timestamptz + :micros * interval '1 microsecond'").bindparams(micros=micros)
-        query = query.where(tuple_(resources.c.created_at, resources.c.id) < tuple_(created_at, last_id))
-    query = query.order_by(resources.c.created_at.desc(), resources.c.id.desc()).limit(limit + 1)
-    rows = [_resource(row) for row in conn.execute(query)]
-    last = rows[limit - 1] if len(rows) > limit else None
-    next_token = paging.encode(scope, paging.micros(last.created_at), last.id) if last else None
-    return Page(rows[:limit], next_token)
-
-
-def wish(conn: Connection, resource: Resource, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
-    """Ask for a DAG run in this transaction; its run id. Asking twice is asking once.
-
-    The reconciler is woken when the transaction commits.
-    """
-    run_id = f"{resource.name.replace('/', '.')}.{resource.id}"
-    standard = {"resource_id": resource.id, "resource_arn": resource.arn, "request_id": resource.request_id}
-    row = {"resource_id": resource.id, "dag_id": dag_id, "run_id": run_id, "conf": {**standard, **(conf or {})}}
-    conn.execute(pg_insert(outbox).values(row).on_conflict_do_nothing(index_elements=[outbox.c.run_id]))
-    wake_reconciler(conn)
-    return run_id
-
-
-def adopt_run(conn: Connection, resource: Resource, dag_id: str, run_id: str) -> None:
-    """Tie a resource to a DAG run that a person started in Airflow: the run takes the place of a wish's."""
-    conf = {"resource_id": resource.id, "resource_arn": resource.arn, "request_id": resource.request_id}
-    row = {"resource_id": resource.id, "dag_id": dag_id, "run_id": run_id, "conf": conf, "started_at": func.now()}
-    conn.execute(sql_insert(outbox).values(row))
-
-
-def of_run(conn: Connection, run_id: str) -> Resource | None:
-    """The resource that a DAG run is for, or None."""
-    query = select(resources).join(outbox, outbox.c.resource_id == resources.c.id).where(outbox.c.run_id == run_id)
-    row = conn.execute(query).one_or_none()
-    return _resource(row) if row is not None else None
-
-
-def wake_reconciler(conn: Connection) -> None:
-    """Tell the reconciler, when this transaction commits, that there is something to do."""
-    conn.execute(text(f"NOTIFY {NOTIFY_CHANNEL}"))
-
-
 def _all(conn: Connection, query: Select[Any]) -> list[Resource]:
-    return [_resource(row) for row in conn.execute(query.order_by(resources.c.created_at, resources.c.id))]
+    return [resource_of(row) for row in conn.execute(query.order_by(resources.c.created_at, resources.c.id))]
 
 
-def _resource(row: Row[Any]) -> Resource:
+def resource_of(row: Row[Any]) -> Resource:
     return Resource(**row._mapping)

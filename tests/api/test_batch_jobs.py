@@ -12,6 +12,7 @@ from pipelines.control import batch_inference_jobs
 from pipelines.platform.unavailable import end_unavailable
 from pipelines.registry import store
 from pipelines.registry.tables import outbox
+from pipelines.registry.tags import tags_of
 from tests.support.group import RECIPE, ROLE, Group, make_group, make_version, refused
 from tests.support.registry import add
 
@@ -54,7 +55,7 @@ def test_an_inference_job_from_request_to_end(personalize: Any, version: str, mo
     with db.begin() as conn:
         [wish] = conn.execute(select(outbox).where(outbox.c.dag_id == "batch_inference")).all()
         job = store.get(conn, arn=arn)
-        assert job is not None and (wish.resource_id, store.tags_of(conn, job.id)) == (job.id, {"team": "a"})
+        assert job is not None and (wish.resource_id, tags_of(conn, job.id)) == (job.id, {"team": "a"})
     move(arn, status="CREATE FAILED", failure_reason="no right")
     [listed] = personalize.list_batch_inference_jobs(solutionVersionArn=version)["batchInferenceJobs"]
     assert (listed["status"], listed["failureReason"], listed["batchInferenceJobMode"], listed["solutionVersionArn"]) == (

@@ -11,6 +11,7 @@ from pipelines.aws.errors import InvalidInput
 from pipelines.control import export_jobs
 from pipelines.registry import store
 from pipelines.registry.tables import events, outbox
+from pipelines.registry.tags import tags_of
 from tests.support.group import ROLE, Group, make_group, refused
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/1234"
@@ -35,7 +36,7 @@ def test_a_job_from_request_to_end(personalize: Any, group: Group, move: Any, db
     with db.begin() as conn:
         [wish] = conn.execute(select(outbox)).all()
         job = store.get(conn, arn=arn)
-        assert job is not None and store.tags_of(conn, job.id) == {"team": "a"}
+        assert job is not None and tags_of(conn, job.id) == {"team": "a"}
     assert (wish.dag_id, wish.resource_id) == ("dataset_export", job.id)
     move(arn, status="CREATE FAILED", failure_reason="no right")
     [listed] = personalize.list_dataset_export_jobs(datasetArn=group.dataset)["datasetExportJobs"]

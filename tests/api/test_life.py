@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from pipelines.registry import store
 from pipelines.registry.tables import outbox
+from pipelines.registry.tags import tags_of
 from tests.support.group import INTERACTIONS, ROLE, USER_PERSONALIZATION, Group, schema_text
 
 
@@ -95,7 +96,7 @@ def test_tags_given_at_creation_are_stored(personalize, db) -> None:
     with db.begin() as conn:
         row = store.get(conn, arn=arn)
         assert row is not None
-        assert store.tags_of(conn, row.id) == {"team": "möbel", "empty": ""}
+        assert tags_of(conn, row.id) == {"team": "möbel", "empty": ""}
 
 
 @pytest.mark.parametrize(

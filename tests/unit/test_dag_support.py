@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection
 
 from pipelines.dag_support import LATE, announce, failure_callback, late, log_failure, no_retry, reason, retraining_run
-from pipelines.registry import store
+from pipelines.registry import store, wishes
 from pipelines.settings import Settings
 from tests.support.registry import add_group, add_solution, add_version
 
@@ -87,7 +87,7 @@ def test_a_run_that_takes_long_says_so_on_its_resource(
         monkeypatch.setenv(name, value)
     with conn.begin():
         version = add_version(conn, add_solution(conn, add_group(conn)), status=status)
-        run_id = store.wish(conn, version, "solution_version")
+        run_id = wishes.wish(conn, version, "solution_version")
     late(12, {"dag_run": {"dag_run_id": run_id, "dag_id": "solution_version", "state": "running"}})
     late(12, {"dag_run": {"dag_run_id": "of nothing", "dag_id": "dataset_compaction", "state": "queued"}})
     with conn.begin():

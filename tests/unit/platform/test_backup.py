@@ -24,7 +24,7 @@ from pipelines.platform.cli import app
 from pipelines.platform.postgres import EmbeddedPostgres
 from pipelines.platform.restore import CannotRestore, restore
 from pipelines.platform.state import restore_marker
-from pipelines.registry import store
+from pipelines.registry import wishes
 from pipelines.registry.database import engine
 from pipelines.registry.tables import SCHEMA, events, outbox, resources, served
 from pipelines.repository import GroupRepository, saving
@@ -73,7 +73,7 @@ def fill(conn: Connection, world: World) -> None:
     with conn.begin():
         version = add_version(conn, world.solution, metrics={"coverage": 0.5})
         add_campaign(conn, version)
-        store.wish(conn, version, "solution_version")
+        wishes.wish(conn, version, "solution_version")
         conn.execute(text(f"UPDATE {SCHEMA}.outbox SET started_at = now(), attempts = 3"))
         event = {"group_id": world.group.id, "user_key": "u", "session_id": "s", "event_type": "watch"}
         odd = 'tab\t, "quote", \\, newline\n, ö'
@@ -174,7 +174,8 @@ def test_damaged_cut_and_foreign_files_are_refused_before_anything_is_written(
     flipped[len(whole) // 2] ^= 1
     empty_tar = io.BytesIO()
     tarfile.open(fileobj=empty_tar, mode="w").close()
-    for content in (bytes(flipped), whole[: len(whole) // 2], b"no tar", b"", empty_tar.getvalue()):
+    cut = (whole[: len(whole) * n // 16] for n in range(1, 15))
+    for content in (bytes(flipped), *cut, b"no tar", b"", empty_tar.getvalue()):
         path.write_bytes(content)
         with pytest.raises(BadArchive):
             restore(target, path)

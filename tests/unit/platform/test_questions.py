@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from pipelines.platform.airflow_client import AirflowUnavailable, Question
 from pipelines.platform.questions import settle_questions
-from pipelines.registry import store
+from pipelines.registry import store, wishes
 from pipelines.registry.store import Resource
 from pipelines.settings import Settings
 from pipelines.versions.rollout import JUDGE, judge
@@ -50,7 +50,7 @@ def held(conn: Connection, settings: Settings, campaign: Resource) -> Resource:
         solution = store.get(conn, id=campaign.parent_id)
         assert solution is not None
         version = add_version(conn, solution, "00000002", metrics={JUDGE: 0.1})
-        store.wish(conn, version, "solution_version")
+        wishes.wish(conn, version, "solution_version")
     judge(settings, version.id)
     return version
 

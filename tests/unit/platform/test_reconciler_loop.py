@@ -19,7 +19,7 @@ from sqlalchemy import Connection, text
 
 from pipelines.platform import reconciler
 from pipelines.platform.reconciler import LEASE, Backoff, Duty, LeaseHeld, lease, run
-from pipelines.registry import store
+from pipelines.registry import store, wishes
 from pipelines.registry.database import engine
 from pipelines.settings import Settings
 from tests.support.registry import add_group, add_solution, add_version
@@ -64,7 +64,7 @@ def wish(conn: Connection, suffix: str) -> str:
     with conn.begin():
         solution = store.get(conn, arn="arn:aws:personalize:us-east-1:123456789012:solution/taste")
         solution = solution or add_solution(conn, add_group(conn))
-        return store.wish(conn, add_version(conn, solution, suffix, status=store.CREATE_PENDING), "solution_version")
+        return wishes.wish(conn, add_version(conn, solution, suffix, status=store.CREATE_PENDING), "solution_version")
 
 
 def end_sessions(conn: Connection) -> None:

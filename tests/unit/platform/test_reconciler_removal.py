@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from pipelines.platform.removal import remove_deleted
 from pipelines.platform.upkeep import prune_rows, turn_partitions
-from pipelines.registry import store
+from pipelines.registry import store, wishes
 from pipelines.registry.store import Resource
 from pipelines.registry.tables import action_events, events, outbox, records, resources, workers
 from pipelines.repository import GroupRepository
@@ -56,7 +56,7 @@ def test_a_solution_takes_its_versions_tags_and_bentos_with_it(conn: Connection,
         group = add_group(conn)
         kept, doomed = add_solution(conn, group, "kept"), add_solution(conn, group, "doomed")
         kept_version, version = add_version(conn, kept), add_version(conn, doomed)
-        store.wish(conn, version, "solution_version")
+        wishes.wish(conn, version, "solution_version")
     repository = GroupRepository(settings, group.id)
     for solution, one in ((kept, kept_version), (doomed, version)):
         with repository.worktree(f"solution/{solution.id}", one.id) as tree:

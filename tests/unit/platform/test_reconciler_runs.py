@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from pipelines.platform.airflow_client import AirflowRefused, AirflowUnavailable
 from pipelines.platform.runs import GRACE, settle_runs, start_runs
 from pipelines.platform.upkeep import discard_work
-from pipelines.registry import store
+from pipelines.registry import store, wishes
 from pipelines.registry.store import Resource
 from pipelines.registry.tables import outbox
 from pipelines.settings import Settings
@@ -51,7 +51,7 @@ def wish(conn: Connection, suffix: str = "00000001") -> tuple[Resource, str]:
         solution = store.get(conn, arn="arn:aws:personalize:us-east-1:123456789012:solution/taste")
         solution = solution or add_solution(conn, add_group(conn))
         version = add_version(conn, solution, suffix, status=store.CREATE_PENDING)
-        return version, store.wish(conn, version, "solution_version")
+        return version, wishes.wish(conn, version, "solution_version")
 
 
 def look(conn: Connection, id: str) -> Resource:
@@ -196,7 +196,7 @@ def deletion(conn: Connection) -> Resource:
     """A data deletion job whose run was wished for."""
     with conn.begin():
         job = add(conn, "DataDeletionJob", "forget", status=store.PENDING, group=add_group(conn))
-        store.wish(conn, job, "data_deletion")
+        wishes.wish(conn, job, "data_deletion")
     return job
 
 

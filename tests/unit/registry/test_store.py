@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import Connection, Engine, select
 
 from pipelines.aws.errors import InvalidNextToken, ResourceAlreadyExists, ResourceNotFound
-from pipelines.registry import store
+from pipelines.registry import paging, store, wishes
 from pipelines.registry.database import NOTIFY_CHANNEL, engine, libpq_url
 from pipelines.registry.tables import outbox
+from pipelines.registry.tags import tags_of
 from pipelines.settings import Settings
 
 
@@ -38,7 +39,7 @@ def test_an_inserted_resource_is_found_by_arn_and_by_id(conn: Connection) -> Non
     made = make(conn, doc={"schema": "{}"}, internal={"n": 1}, request_id="r-1", tags={"k": "v"})
     assert store.get(conn, arn="arn:a") == store.get(conn, id=made.id, lock=True) == made
     assert (made.doc, made.internal, made.request_id) == ({"schema": "{}"}, {"n": 1}, "r-1")
-    assert store.tags_of(conn, made.id) == {"k": "v"}
+    assert tags_of(conn, made.id) == {"k": "v"}
     assert store.get(conn, arn="arn:b") is None
 
 
@@ -108,7 +109,7 @@ def test_pages_neither_repeat_nor_lose_a_row_when_rows_are_inserted_between(db: 
     seen, token = [], None
     for step in range(3):
         with db.begin() as conn:
-            page = store.page(conn, "Schema", token=token, limit=2)
+            page = paging.page(conn, "Schema", token=token, limit=2)
             make(conn, f"late{step}")
         seen += [r.name for r in page.resources]
         token = page.next_token
@@ -119,13 +120,13 @@ def test_pages_neither_repeat_nor_lose_a_row_when_rows_are_inserted_between(db: 
 def test_a_token_of_another_list_is_refused(conn: Connection) -> None:
     for name in "abc":
         make(conn, name)
-    token = store.page(conn, "Schema", limit=1).next_token
+    token = paging.page(conn, "Schema", limit=1).next_token
     assert token is not None
     for bad in (token[:-4], "not-a-token", "W10=", "é", token.swapcase()):
         with pytest.raises(InvalidNextToken):
-            store.page(conn, "Schema", token=bad)
+            paging.page(conn, "Schema", token=bad)
     with pytest.raises(InvalidNextToken):
-        store.page(conn, "Campaign", token=token)
+        paging.page(conn, "Campaign", token=token)
 
 
 def test_a_wish_is_written_once_and_wakes_the_listener_at_commit(db: Engine, settings: Settings) -> None:
@@ -133,8 +134,8 @@ def test_a_wish_is_written_once_and_wakes_the_listener_at_commit(db: Engine, set
         listener.execute(f"LISTEN {NOTIFY_CHANNEL}")
         with db.begin() as conn:
             version = make(conn, "solution/0a1b2c3d", kind="SolutionVersion", request_id="r-9")
-            run_id = store.wish(conn, version, "solution_version")
-            assert store.wish(conn, version, "solution_version") == run_id
+            run_id = wishes.wish(conn, version, "solution_version")
+            assert wishes.wish(conn, version, "solution_version") == run_id
         assert run_id == f"solution.0a1b2c3d.{version.id}"
         assert [n.channel for n in listener.notifies(timeout=5, stop_after=1)] == [NOTIFY_CHANNEL]
     with db.begin() as conn:
@@ -145,7 +146,7 @@ def test_a_wish_is_written_once_and_wakes_the_listener_at_commit(db: Engine, set
 
 def test_deleting_a_resource_takes_tags_and_wishes_along(conn: Connection) -> None:
     made = make(conn, tags={"k": "v"})
-    store.wish(conn, made, "dataset_import")
+    wishes.wish(conn, made, "dataset_import")
     store.delete(conn, made.id)
     assert store.get(conn, id=made.id) is None
     assert conn.execute(select(outbox)).all() == []

@@ -16,8 +16,9 @@ from pipelines.datasets import streamed
 from pipelines.datasets.schema import read_schema
 from pipelines.platform.migrations import HOPELESS, forget_upgrades, migrate_registry, upgraded
 from pipelines.platform.postgres import EmbeddedPostgres
-from pipelines.registry import database, store
+from pipelines.registry import database, store, wishes
 from pipelines.registry.tables import SCHEMA
+from pipelines.registry.tags import tags_of
 from pipelines.settings import Settings
 from tests.conftest import execute, platform_settings
 from tests.support.registry import INTERACTIONS_SCHEMA
@@ -61,8 +62,8 @@ def test_rows_of_an_older_database_are_served_after_the_upgrade(empty: Settings,
     assert database.migrate(empty) == database.Migrated(revision, NEWEST)
     with database.transaction(empty) as conn:
         [dataset] = store.in_group(conn, "0a", "Dataset")
-        assert store.tags_of(conn, "0a") == {"team": "shop"}
-        assert store.of_run(conn, "run") == dataset
+        assert tags_of(conn, "0a") == {"team": "shop"}
+        assert wishes.of_run(conn, "run") == dataset
         schema = read_schema(INTERACTIONS_SCHEMA, "INTERACTIONS")
         assert streamed.freeze(conn, dataset, schema, streamed.newest(conn, dataset), tmp_path / "events.parquet") == 2
         lists = conn.execute(text(f"SELECT recommendation_id, items FROM {SCHEMA}.served ORDER BY 1")).all()

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Connection, insert, select
 
 from pipelines.datasets.schema import ARRIVAL
-from pipelines.registry import store
+from pipelines.registry import store, wishes
 from pipelines.registry.tables import events, outbox, records
 from pipelines.serving.artefact import Artefact
 from pipelines.serving.local import model_directory
@@ -157,7 +157,7 @@ def test_a_task_cleared_in_the_ui_goes_on_and_is_watched_again(
     tiny_stages(monkeypatch, tmp_path)
     version = new_version(conn, imported.solution, "00000001")
     with conn.begin():
-        store.wish(conn, version, "solution_version")
+        wishes.wish(conn, version, "solution_version")
     claim(imported.settings, version.id)
     fail(imported.settings, version.id, "the machine was switched off")
     with conn.begin():

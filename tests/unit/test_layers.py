@@ -23,7 +23,7 @@ LAYERS = (
     {"recipes"},
     {"code_digest", "stages_definition", "stages"},
     {"versions"},
-    {"deletions"},
+    {"deletions", "batch"},
     {"control"},
     {"schedules"},
     {"declared"},

@@ -1,0 +1,153 @@
+"""Some lines of a file, answered; `python -m pipelines.batch.answering` is a process that does nothing else.
+
+It answers chunk after chunk from its standard input, on one thread of numpy's, as a worker of the runtime does, and ends
+with its input; so it ends with whoever started it. processes.py is the other side.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+from sqlalchemy import Engine
+
+from pipelines.aws.errors import InvalidInput
+from pipelines.batch import lines, streamed
+from pipelines.batch.streamed import Window
+from pipelines.datasets.schema import property_name
+from pipelines.registry.database import engine
+from pipelines.serving import calls
+from pipelines.serving.artefact import Artefact
+from pipelines.serving.asked import Asked
+from pipelines.serving.exploration import Exploration
+from pipelines.serving.recommender import Recommender
+from pipelines.settings import Settings
+
+BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What an answer depends on beside the line and the version's artefact. Goes to the processes as JSON."""
+
+    seed: str
+    """With file and line what chance the exploration takes."""
+    now: float
+    """Epoch seconds at which the job was created."""
+    num_results: int
+    exploration: Mapping[str, str]
+    """itemExplorationConfig."""
+    group_id: str
+    events: tuple[int, int]
+    """Numbers of streamed events: those above the first are not in the version's training, those above the second too new."""
+    users_id: str | None
+    """The Users dataset."""
+    users: tuple[int, int]
+    """The same of its records."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What is written for a chunk, and how many of its lines could not be answered."""
+
+    data: bytes
+    failed: int
+
+
+@dataclass
+class _Line:
+    number: int
+    text: bytes
+    given: dict[str, Any] = field(default_factory=dict)
+    call: dict[str, Any] = field(default_factory=dict)
+    asked: Asked | None = None
+    error: str | None = None
+
+
+class Answerer:
+    """Answers the lines of one job."""
+
+    def __init__(self, recommender: Recommender, task: Task, database: Engine) -> None:
+        self.recommender, self.task, self._database = recommender, task, database
+        artefact = recommender.artefact
+        ranks = artefact.recipe_type == "PERSONALIZED_RANKING"
+        self._operation = calls.GET_PERSONALIZED_RANKING if ranks else calls.GET_RECOMMENDATIONS
+        self._exploration = Exploration.from_config(task.exploration) if artefact.explores else None
+        # What an update wrote says itself what it knows.
+        after = {"events": task.events[0], "users": task.users[0], **artefact.cutoffs}
+        self._events = Window(task.group_id, after["events"], task.events[1])
+        known = task.users_id is not None and bool(artefact.user_columns)
+        self._users = Window(str(task.users_id), after["users"], task.users[1]) if known else None
+
+    def answer(self, file: str, first: int, data: bytes) -> Answered:
+        """One line for each of `data` that is not empty, in their order; the first is line `first` of the file."""
+        asked = [self._read(number, line) for number, line in _numbered(first, data)]
+        self._look_up([line for line in asked if line.asked is not None])
+        written = [self._answer(file, line) for line in asked]
+        return Answered(b"".join(written), sum(line.error is not None for line in asked))
+
+    def _read(self, number: int, text: bytes) -> _Line:
+        line = _Line(number, text)
+        try:
+            line.given = lines.parse(text)
+            line.call = lines.call(line.given, self._operation, self.task.num_results)
+            line.asked = calls.asked(self.recommender.artefact, self._operation, line.call)
+        except (lines.BadLine, InvalidInput) as error:
+            line.error = str(error)
+        return line
+
+    def _look_up(self, asked: list[_Line]) -> None:
+        if not self.recommender.artefact.is_personal or not asked:
+            return
+        users = {line.asked.user_key for line in asked if line.asked is not None}
+        with self._database.begin() as conn:
+            events = streamed.events(conn, self._events, users)
+            records = streamed.records(conn, self._users, users) if self._users is not None else {}
+        for line in asked:
+            if line.asked is not None:
+                key = line.asked.user_key
+                line.asked = replace(
+                    line.asked, streamed=events.get(key, ()), user_record=self._record(records.get(key))
+                )
+
+    def _record(self, record: Mapping[str, str | None] | None) -> Mapping[str, object] | None:
+        if record is None:
+            return None
+        return {column: record.get(property_name(column)) for column in self.recommender.artefact.user_columns}
+
+    def _answer(self, file: str, line: _Line) -> bytes:
+        if line.asked is None:
+            return lines.failure(line.text, line.error or "")
+        seed = f"{self.task.seed}:{file}:{line.number}"
+        asked = replace(line.asked, exploration=self._exploration, seed=seed, now=self.task.now)
+        scored = calls.answered(self.recommender, self._operation, line.call, asked)
+        return lines.answer(line.given, scored, self.recommender.artefact.has_scores)
+
+
+def _numbered(first: int, data: bytes) -> Iterator[tuple[int, bytes]]:
+    for number, line in enumerate(data.split(b"\n"), first):
+        bare = line.removeprefix(BOM) if number == 1 else line
+        if bare.strip():
+            yield number, bare
+
+
+def main() -> None:
+    """A header of JSON and so many bytes on standard input are a chunk; the answer is written alike."""
+    task, folder = Task(**orjson.loads(sys.argv[1])), Path(sys.argv[2])
+    database = engine(Settings.from_env(), pool_size=1)
+    answerer = Answerer(Recommender(Artefact.open(folder)), task, database)
+    read, write = sys.stdin.buffer, sys.stdout.buffer
+    while header := read.readline():
+        file, first, size = orjson.loads(header)
+        answered = answerer.answer(file, first, read.read(size))
+        write.write(orjson.dumps([answered.failed, len(answered.data)], option=orjson.OPT_APPEND_NEWLINE))
+        write.write(answered.data)
+        write.flush()
+
+
+if __name__ == "__main__":
+    main()

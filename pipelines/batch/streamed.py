@@ -1,0 +1,62 @@
+"""What was streamed of the users of some lines: as bento/histories.py reads it, and up to where the job began.
+
+So a job that is killed and goes on later answers every line as it would have at first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+EVENTS = 100
+"""The newest of each user, as in the runtime."""
+
+# `id + 0`: see bento/histories.py.
+_EVENTS = text(f"""
+    SELECT asked.user_key, newest.item_id, newest.sent_at FROM unnest(cast(:keys AS text[])) AS asked(user_key),
+    LATERAL (
+        SELECT item_id, sent_at, id FROM openpersonalize.events
+        WHERE group_id = :owner AND user_key = asked.user_key AND id + 0 > :after AND id + 0 <= :until
+              AND item_id IS NOT NULL
+        ORDER BY sent_at DESC, id DESC LIMIT {EVENTS}
+    ) AS newest ORDER BY asked.user_key, newest.sent_at DESC, newest.id DESC
+""")
+_RECORDS = text("""
+    SELECT asked.user_key, newest.properties FROM unnest(cast(:keys AS text[])) AS asked(user_key),
+    LATERAL (
+        SELECT coalesce((SELECT jsonb_object_agg(key, value) FROM jsonb_each_text(properties)), '{}') AS properties
+        FROM openpersonalize.records
+        WHERE dataset_id = :owner AND record_id = asked.user_key AND id > :after AND id <= :until
+        ORDER BY id DESC LIMIT 1
+    ) AS newest
+""")
+
+
+@dataclass(frozen=True)
+class Window:
+    """Rows of a dataset group's events, or of its Users dataset: numbered above `after`, up to `until`."""
+
+    owner: str
+    after: int
+    until: int
+
+
+def events(conn: Connection, window: Window, users: Collection[str]) -> dict[str, list[tuple[str, float]]]:
+    """By user the newest events, (item id, epoch seconds), newest first."""
+    found: dict[str, list[tuple[str, float]]] = {}
+    for user, item_id, sent_at in conn.execute(_EVENTS, _asked(window, users)):
+        found.setdefault(user, []).append((item_id, sent_at))
+    return found
+
+
+def records(conn: Connection, window: Window, users: Collection[str]) -> Mapping[str, Mapping[str, str | None]]:
+    """By user the properties of the newest record of PutUsers as text; of whom there is none is left out."""
+    return {row.user_key: row.properties for row in conn.execute(_RECORDS, _asked(window, users))}
+
+
+def _asked(window: Window, users: Collection[str]) -> dict[str, object]:
+    # PostgreSQL's texts hold no NUL, so nobody of that name was streamed.
+    keys = sorted({user for user in users if "\0" not in user})
+    return {"keys": keys, "owner": window.owner, "after": window.after, "until": window.until}

@@ -61,6 +61,7 @@ Index("resources_kind_created", resources.c.kind, resources.c.created_at.desc(),
 Index("resources_group", resources.c.group_id, resources.c.kind)
 Index("resources_parent", resources.c.parent_id, resources.c.kind)
 Index("resources_schema", resources.c.schema_id)
+Index("resources_status", resources.c.status, resources.c.kind)
 
 tags = Table(
     "tags",

@@ -64,7 +64,9 @@ def platform_children(
     schemas = ("airflow-schema", "registry-schema")
 
     def api(name: str, apps: str, port: int, env: Mapping[str, str], needs: tuple[str, ...], stage: int) -> ChildSpec:
-        command = _python("airflow", "api-server", "--apps", apps, "--host", "127.0.0.1", "--port", str(port))
+        # uvicorn's variable: whose X-Forwarded-For is believed. Without a proxy in front, nobody's.
+        proxied = ["--proxy-headers"] if env.get("FORWARDED_ALLOW_IPS") else []
+        command = _python("airflow", "api-server", "--apps", apps, "--host", "127.0.0.1", "--port", str(port), *proxied)
         return ChildSpec(name, command, env, (*first, *needs), stop_stage=stage, stop_patience=6.0)
 
     def job(name: str, *command: str, env: Mapping[str, str] = quiet, patience: float = 5.0) -> ChildSpec:

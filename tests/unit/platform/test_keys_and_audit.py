@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,11 +17,13 @@ from typer.testing import CliRunner
 from pipelines.platform import keys_command, reset
 from pipelines.platform.audit_command import BadTime, moment
 from pipelines.platform.backup import backup
+from pipelines.platform.children import platform_children
 from pipelines.platform.cli import app
-from pipelines.platform.credentials import ensure_access_key
+from pipelines.platform.credentials import Credentials, ensure_access_key
 from pipelines.platform.keys_command import KeyRefused
 from pipelines.platform.postgres import EmbeddedPostgres
 from pipelines.platform.restore import restore
+from pipelines.platform.source import source_root
 from pipelines.platform.upkeep import prune_rows
 from pipelines.registry import audit, keys
 from pipelines.registry.tables import SCHEMA
@@ -185,3 +188,27 @@ def test_the_audit_of_last_year_is_forgotten(conn: Connection, settings: Setting
     prune_rows(conn, NOW)
     with conn.begin():
         assert [entry["operation"] for entry in audit.since(conn, NOW - timedelta(days=999))] == ["364", "1"]
+
+
+# Behind a proxy -----------------------------------------------------------------------------------------
+
+
+def test_the_readme_shows_the_proxys_configuration_as_it_is_tested() -> None:
+    """Tested by tests/e2e/test_reverse_proxy.py."""
+    shown = re.findall(r"```nginx\n(.*?)```", (source_root() / "README.md").read_text(), re.DOTALL)
+    assert all(text == (source_root() / "pipelines" / "platform" / "nginx.conf").read_text() for text in shown)
+
+
+@pytest.mark.parametrize("trusted", ["", "127.0.0.1"])
+def test_a_forwarded_address_is_believed_only_where_a_proxy_was_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusted: str
+) -> None:
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", trusted)
+    alone = Settings(home=tmp_path, database_url="postgresql://db/op")
+    [control] = [
+        child
+        for child in platform_children(alone, Credentials("f", "j", "a", "p"), 4711, None, "m")
+        if child.name == "control"
+    ]
+    assert ("--proxy-headers" in control.command) == bool(trusted)
+    assert control.env["FORWARDED_ALLOW_IPS"] == trusted

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -66,8 +66,7 @@ def state(service: str, operation: str) -> str:
         return NOT_YET if operation in not_yet.OPERATIONS else YES
     if operation not in OPERATIONS:
         return NOT_YET
-    kinds = [kind for kind in REASONS if re.fullmatch(f"[A-Z][a-z]+{kind}s?", operation)]
-    return LIFE if kinds else YES
+    return LIFE if resource(operation) in REASONS else YES
 
 
 def operations(service: str) -> tuple[str, ...]:
@@ -154,13 +153,10 @@ def _sources() -> tuple[Path, ...]:
     return tuple(path for folder in FOLDERS for path in sorted((source_root() / folder).rglob("*.py")))
 
 
-def by_resource() -> Mapping[str, list[str]]:
-    """The control plane's operations by the resource that they are about."""
-    found: dict[str, list[str]] = {}
-    for name in operations(CONTROL):
-        about = re.sub("^(Create|Describe|List|Update|Delete|Start|Stop|Get)", "", name)
-        found.setdefault(_RESOURCES.get(about, about.removesuffix("s")), []).append(name)
-    return dict(sorted(found.items()))
+def resource(operation: str) -> str:
+    """What an operation of the control plane is about: `ListCampaigns` -> `Campaign`."""
+    about = re.sub("^(Create|Describe|List|Update|Delete|Start|Stop|Get)", "", operation)
+    return _RESOURCES.get(about, about.removesuffix("s"))
 
 
 _RESOURCES = {

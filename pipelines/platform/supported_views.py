@@ -16,6 +16,8 @@ _STATES = f"""\
 resource is described, listed and deleted, but the work behind it is not available yet, so it ends CREATE FAILED with a
 reason that says so. `{NOT_YET}`: a typed error says that it is not available yet."""
 
+_SUBJECTS = {RUNTIME: "requests at run time", EVENTS: "streamed data"}
+
 
 def page() -> str:
     """All of it as Markdown."""
@@ -82,14 +84,15 @@ def _counts() -> Iterator[tuple[str, ...]]:
 
 
 def _operations() -> Iterator[tuple[str, str, str]]:
-    about = {
-        **{f"{kind}": (CONTROL, names) for kind, names in supported.by_resource().items()},
-        "requests at run time": (RUNTIME, list(supported.operations(RUNTIME))),
-        "streamed data": (EVENTS, list(supported.operations(EVENTS))),
-    }
-    for subject, (service, names) in about.items():
+    about: dict[str, list[tuple[str, str]]] = {}
+    for service in supported.SERVICES:
+        for name in supported.operations(service):
+            subject = supported.resource(name) if service == CONTROL else _SUBJECTS[service]
+            about.setdefault(subject, []).append((name, supported.state(service, name)))
+    # The control plane's first, by name.
+    for subject in sorted(about, key=lambda one: (one in _SUBJECTS.values(), one)):
         for state in (YES, LIFE, NOT_YET):
-            of_state = [name for name in names if supported.state(service, name) == state]
+            of_state = [name for name, its in about[subject] if its == state]
             if of_state:
                 yield subject, ", ".join(of_state), state
 

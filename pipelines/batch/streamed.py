@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
+# Unlike AWS, serving: a batch job answers with all that was streamed until it began, of every user. On AWS that counts
+# after a quarter of an hour and for users of the training only; a line should be answered as a request would be.
 EVENTS = 100
 """The newest of each user, as in the runtime."""
 

@@ -17,6 +17,7 @@ GIVEN = {
     "OPENPERSONALIZE_DATABASE_URL": "postgresql://op:hush@db/op",
     "OPENPERSONALIZE_IMPORT_ROOTS": "/srv/in:/srv/more",
     "OPENPERSONALIZE_DVC_REMOTE": "s3://bucket/dvc",
+    "OPENPERSONALIZE_QUOTAS": "dataset_groups=20",
     "OPENPERSONALIZE_ACCESS_KEYS": "A:whisper,B:murmur",
     "OPENPERSONALIZE_KEYS_SECRET": "rustle-rustle-rustle-rustle-rustle",
 }

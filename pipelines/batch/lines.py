@@ -81,8 +81,8 @@ def _written(given: Any, output: dict[str, Any] | None, error: str | None) -> by
 
 
 def _id(member: str, value: Any) -> str:
-    if not isinstance(value, str) or not 1 <= len(value) <= ID_LENGTH:
-        raise BadLine(f"{member} must be a string of 1 to {ID_LENGTH} characters.")
+    if not isinstance(value, str) or not 1 <= len(value) <= ID_LENGTH or "\0" in value:
+        raise BadLine(f"{member} must be a string of 1 to {ID_LENGTH} characters, none of them U+0000.")
     return value
 
 

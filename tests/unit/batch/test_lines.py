@@ -47,6 +47,7 @@ def test_a_line_becomes_a_request_of_the_runtime() -> None:
         (b'{"userId": "' + b"x" * lines.MOST_BYTES + b'"}', "longer than 1,048,576 bytes"),
         (b'{"userId": 1}', "userId must be a string of 1 to 256 characters"),
         (b'{"userId": ""}', "userId must be"),
+        (b'{"userId": "nul\\u0000"}', "none of them U"),
         (b'{"itemId": "' + b"x" * 257 + b'"}', "itemId must be"),
         (b'{"userId": "1", "context": ["phone"]}', "context must be an object"),
         (b'{"userId": "1", "context": {"DEVICE": 1}}', "values are strings"),

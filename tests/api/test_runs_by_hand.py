@@ -12,6 +12,7 @@ from pipelines.control.solution_versions import create_in_run
 from pipelines.registry import store
 from pipelines.registry.tables import outbox
 from pipelines.versions import DeploymentFailed, is_deployed
+from tests.support.access import audited
 from tests.support.group import USER_PERSONALIZATION, make_group, make_version
 
 
@@ -33,6 +34,16 @@ def test_the_run_takes_the_place_of_a_wish_and_its_retry_gets_the_same_version(p
     assert row.started_at is not None
     assert version is not None
     assert (version.arn, version.request_id) == (shown["solutionVersionArn"], "manual__2026-01-01")
+    assert by_runs(settings) == [("CreateSolutionVersion", version.arn, "Airflow run manual__2026-01-01", None)]
+
+
+def by_runs(settings) -> list[tuple[str | None, ...]]:
+    """What the audit has of runs."""
+    return [
+        (one["operation"], one["resource"], one["key_name"], one["key_id"])
+        for one in audited(settings)
+        if one["key_id"] is None
+    ]
 
 
 def test_an_unknown_solution_is_refused_as_by_the_api(settings, db) -> None:
@@ -92,6 +103,7 @@ def test_a_deployment_by_hand_updates_the_campaign_once_and_is_followed_to_its_e
     assert first["config"] == {**config, "syncWithLatestSolutionVersion": False}
     assert update(old, follow=False) == id  # the run's second try
     assert wanted() == first
+    assert by_runs(settings) == [("UpdateCampaign", arn, "Airflow run manual__x", None)]
     move(arn, doc={"latestCampaignUpdate": {"status": "ACTIVE"}})
     assert is_deployed(settings, id)
     update("$LATEST", follow=True)

@@ -67,7 +67,7 @@ def _check_places(context: Context, given: Given) -> None:
     source, destination = given["jobInput"]["s3DataSource"]["path"], given["jobOutput"]["s3DataDestination"]
     check_source(context.settings, source, "jobInput.s3DataSource.path", "Invalid S3 input path. ")
     invalid = "Invalid S3 output path. "
-    check_destination(context.settings, destination, invalid)
+    check_destination(context.settings, destination, invalid=invalid)
     if source.rstrip("/") == destination["path"].rstrip("/"):
         raise InvalidInput(
             f"{invalid}jobOutput.s3DataDestination.path {destination['path']!r} is the input's; give a folder of its own."

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pipelines.aws import arns
-from pipelines.aws.errors import InvalidInput, LimitExceeded, TooManyTags
+from pipelines.aws.errors import LimitExceeded
 from pipelines.control.context import Context, Given
+from pipelines.control.tags import read_tags
 from pipelines.quotas import QUOTAS, Quota
 from pipelines.registry import store
 from pipelines.registry.store import Resource
 
-MAX_TAGS = 50
 NOT_COUNTED = store.DELETING | {store.CREATE_FAILED}
 """States in which a resource takes no place of a quota."""
 
@@ -68,19 +68,6 @@ def create(
 def members(given: Given, *names: str) -> Given:
     """Those of the request's members that were given."""
     return {name: given[name] for name in names if name in given}
-
-
-def read_tags(given: list[dict[str, str]]) -> dict[str, str]:
-    """The tags of a request by key; raises TooManyTags, InvalidInput."""
-    if len(given) > MAX_TAGS:
-        raise TooManyTags(f"tags: {len(given)} tags given; a resource can have at most {MAX_TAGS}.")
-    tags = {tag["tagKey"]: tag["tagValue"] for tag in given}
-    if len(tags) < len(given):
-        raise InvalidInput("tags: the same tagKey is given twice.")
-    reserved = sorted(key for key in tags if key.lower().startswith("aws:"))
-    if reserved:
-        raise InvalidInput(f"tags: tagKey {reserved[0]!r} begins with the reserved prefix aws:.")
-    return tags
 
 
 # Unlike AWS, limits: the message of LimitExceededException also names the quota. On one's own machines it can be

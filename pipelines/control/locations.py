@@ -36,12 +36,17 @@ def check_source(
         raise InvalidInput(f"{invalid}{member} {location!r} must be s3://bucket/path or file:///path.")
 
 
-def check_destination(settings: Settings, destination: Given, invalid: str = "") -> None:
-    """Raise InvalidInput unless the `s3DataDestination` of a job's output is a folder that may be written to."""
+def check_destination(
+    settings: Settings, destination: Given, member: str = "jobOutput.s3DataDestination", invalid: str = ""
+) -> None:
+    """Raise InvalidInput unless the `s3DataDestination` of what is written is a folder that may be written to.
+
+    `invalid` as above.
+    """
     try:
         find_target(settings, destination["path"], destination.get("kmsKeyArn"))
     except ExportRefused as refused:
-        raise InvalidInput(f"{invalid}jobOutput.s3DataDestination: {refused}.") from None
+        raise InvalidInput(f"{invalid}{member}: {refused}.") from None
 
 
 def _check_local(location: str, roots: tuple[Path, ...], invalid: str) -> None:

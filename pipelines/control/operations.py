@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pipelines.aws import models
 from pipelines.aws.errors import CONTROL, UnknownOperation
 from pipelines.control import (
+    algorithms,
     batch_inference_jobs,
     batch_segment_jobs,
     campaigns,
@@ -17,11 +18,13 @@ from pipelines.control import (
     export_jobs,
     filters,
     import_jobs,
+    metric_attributions,
     recipes,
     recommenders,
     schemas,
     solution_versions,
     solutions,
+    tags,
 )
 from pipelines.control.by_hand import InRun
 from pipelines.control.context import Context, Given, Operation
@@ -29,6 +32,8 @@ from pipelines.control.context import Context, Given, Operation
 OPERATIONS: Mapping[str, Operation] = {
     "ListRecipes": recipes.list_recipes,
     "DescribeRecipe": recipes.describe_recipe,
+    "DescribeAlgorithm": algorithms.describe_algorithm,
+    "DescribeFeatureTransformation": algorithms.describe_feature_transformation,
     "CreateSchema": schemas.create_schema,
     "DescribeSchema": schemas.describe,
     "ListSchemas": schemas.list_all,
@@ -73,6 +78,12 @@ OPERATIONS: Mapping[str, Operation] = {
     "DescribeEventTracker": event_trackers.describe,
     "ListEventTrackers": event_trackers.list_all,
     "DeleteEventTracker": event_trackers.delete,
+    "CreateMetricAttribution": metric_attributions.create_metric_attribution,
+    "DescribeMetricAttribution": metric_attributions.describe,
+    "ListMetricAttributions": metric_attributions.list_all,
+    "ListMetricAttributionMetrics": metric_attributions.list_metrics,
+    "UpdateMetricAttribution": metric_attributions.update_metric_attribution,
+    "DeleteMetricAttribution": metric_attributions.delete,
     "CreateRecommender": recommenders.create_recommender,
     "DescribeRecommender": recommenders.describe_recommender,
     "ListRecommenders": recommenders.list_all,
@@ -86,6 +97,9 @@ OPERATIONS: Mapping[str, Operation] = {
     "CreateBatchSegmentJob": batch_segment_jobs.create_batch_segment_job,
     "DescribeBatchSegmentJob": batch_segment_jobs.describe,
     "ListBatchSegmentJobs": batch_segment_jobs.list_all,
+    "TagResource": tags.tag_resource,
+    "UntagResource": tags.untag_resource,
+    "ListTagsForResource": tags.list_tags_for_resource,
 }
 
 IN_RUN: Mapping[str, InRun] = {

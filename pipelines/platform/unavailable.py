@@ -28,6 +28,10 @@ REASONS = {
         "Until it can, a batch inference job of a USER_PERSONALIZATION version gives the items of each user with their "
         "scores."
     ),
+    "MetricAttribution": (
+        "Metric attributions are not available yet: the platform does not sum events up. Until it can, export the "
+        "interactions with a dataset export job and sum them up by EVENT_TYPE; delete this metric attribution."
+    ),
 }
 """By kind."""
 

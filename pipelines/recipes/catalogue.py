@@ -140,8 +140,7 @@ _CUSTOM = (
     Recipe(
         "aws-user-personalization",
         USER_PERSONALIZATION,
-        "Predicts the items a user will interact with next from the sequence of their interactions, and explores "
-        "new items.",
+        "Predicts a user's next items from the sequence of their interactions, and explores new items.",
         _sequence(149),
         family=SEQUENCE_FAMILY,
         metadata=True,
@@ -203,6 +202,7 @@ _CUSTOM = (
         POPULAR_ITEMS,
         "Orders items by how fast the number of their interactions rises.",
         (_TREND_FREQUENCY,),
+        "trending-now",
         algorithm="aws-trending-now-custom",
     ),
     Recipe(
@@ -224,6 +224,7 @@ _CUSTOM = (
         PERSONALIZED_ACTIONS,
         "Predicts the actions a user is most likely to take within a period.",
         (_ACTION_PERIOD,),
+        "next-best-action",
     ),
     Recipe(
         "aws-hrnn",

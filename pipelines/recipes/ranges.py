@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,6 +31,8 @@ _LISTS: Mapping[str, tuple[Kind, ...]] = {
     "categoricalHyperParameterRanges": ("categorical", "boolean"),
 }
 _LIST_OF: Mapping[Kind, str] = {kind: name for name, kinds in _LISTS.items() for kind in kinds}
+
+_AS_AWS = {"minimum": "minValue", "maximum": "maxValue", "values": "values"}
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,16 @@ def read_search(recipe: Recipe, config: Mapping[str, Any], fixed: Mapping[str, s
         why = "algorithmHyperParameters fixes all that can be tuned" if tunable else f"{recipe.name} has none to tune"
         raise HyperparameterError(f"hpoConfig: nothing can be searched, because {why}.")
     return Search(trials or DEFAULT_TRIALS, tuple(searched[name] for name in tunable if name in searched))
+
+
+def whole_ranges(parameters: Iterable[Hyperparameter]) -> dict[str, list[dict[str, Any]]]:
+    """The whole range of each that has two finite ends or values, in AWS's three lists; all of them, tunable or not."""
+    found: dict[str, list[dict[str, Any]]] = {member: [] for member in _LISTS}
+    for one in map(_whole, parameters):
+        if one.values or math.isfinite(one.maximum - one.minimum):
+            renamed = {_AS_AWS[key]: value for key, value in _bounds(one).items()}
+            found[_LIST_OF[one.kind]].append({"name": one.name, **renamed, "isTunable": one.tunable})
+    return found
 
 
 def _jobs(resources: Mapping[str, str], member: str, most: int) -> int | None:

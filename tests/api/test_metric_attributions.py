@@ -1,0 +1,190 @@
+"""Metric attributions through boto3: their life, their metrics, every refusal. `move` stands in for sums that are made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipelines.platform.unavailable import end_unavailable
+from tests.support.group import ROLE, Group, make_group, refused, schema_text
+
+OUTPUT = {"roleArn": ROLE, "s3DataDestination": {"path": "s3://bucket/metrics/"}}
+
+
+def metric(name: str, expression: str = "SAMPLECOUNT()", event: str = "watch") -> dict[str, str]:
+    return {"metricName": name, "eventType": event, "expression": expression}
+
+
+@pytest.fixture
+def films(personalize: Any) -> Group:
+    """With lengths in seconds and prices."""
+    columns = [{"name": "EVENT_VALUE", "type": ["null", "float"]}, {"name": "DEVICE", "type": "string"}]
+    group = make_group(personalize, "films", columns)
+    fields = [{"name": "ITEM_ID", "type": "string"}, {"name": "PRICE", "type": "double"}]
+    schema = personalize.create_schema(name="items", schema=schema_text(fields, "Items"))["schemaArn"]
+    personalize.create_dataset(name="items", datasetType="Items", datasetGroupArn=group.arn, schemaArn=schema)
+    return group
+
+
+def create(personalize: Any, group: Group, name: str = "sums", *metrics: Any, **more: Any) -> str:
+    given = list(metrics) or [metric("watches")]
+    made = personalize.create_metric_attribution(
+        **{"name": name, "datasetGroupArn": group.arn, "metrics": given, "metricsOutputConfig": OUTPUT, **more}
+    )
+    return str(made["metricAttributionArn"])
+
+
+def names(personalize: Any, arn: str) -> list[str]:
+    return [
+        one["metricName"] for one in personalize.list_metric_attribution_metrics(metricAttributionArn=arn)["metrics"]
+    ]
+
+
+def test_a_new_one_ends_with_what_to_do_instead(personalize: Any, films: Group, db: Any) -> None:
+    every = [metric("n"), metric("paid", "SUM(Items.PRICE)"), metric("seen", " sum( interactions.EVENT_VALUE ) ")]
+    arn = create(personalize, films, "sums", *every)
+    assert arn == "arn:aws:personalize:us-east-1:123456789012:metric-attribution/sums"
+    shown = personalize.describe_metric_attribution(metricAttributionArn=arn)["metricAttribution"]
+    assert shown.pop("creationDateTime") and shown.pop("lastUpdatedDateTime")
+    assert shown == {
+        "name": "sums", "metricAttributionArn": arn, "datasetGroupArn": films.arn, "metricsOutputConfig": OUTPUT,
+        "status": "CREATE PENDING",
+    }  # fmt: skip
+    assert personalize.list_metric_attribution_metrics(metricAttributionArn=arn)["metrics"] == every
+    for call in (personalize.delete_metric_attribution, personalize.update_metric_attribution):
+        assert refused(call, metricAttributionArn=arn)[0] == "ResourceInUseException"
+    with db.connect() as conn:
+        assert end_unavailable(conn) == 1
+    shown = personalize.describe_metric_attribution(metricAttributionArn=arn)["metricAttribution"]
+    assert (shown["status"], "not available yet" in shown["failureReason"]) == ("CREATE FAILED", True)
+    [summary] = personalize.list_metric_attributions(datasetGroupArn=films.arn)["metricAttributions"]
+    assert (summary["metricAttributionArn"], summary["failureReason"]) == (arn, shown["failureReason"])
+    assert refused(personalize.update_metric_attribution, metricAttributionArn=arn, addMetrics=[metric("x")])[0] == (
+        "ResourceInUseException"
+    )
+    personalize.delete_metric_attribution(metricAttributionArn=arn)
+
+
+def test_a_group_has_one_beside_those_that_failed(personalize: Any, films: Group, move: Any) -> None:
+    arn = create(personalize, films)
+    asked = {"name": "other", "datasetGroupArn": films.arn, "metrics": [metric("n")], "metricsOutputConfig": OUTPUT}
+    for status in ("CREATE PENDING", "ACTIVE"):
+        move(arn, status=status)
+        code, message = refused(personalize.create_metric_attribution, **asked)
+        assert (code, arn in message) == ("ResourceAlreadyExistsException", True)
+    move(arn, status="CREATE FAILED")
+    assert create(personalize, films, "other")
+    # The name is the account's.
+    assert (
+        refused(
+            personalize.create_metric_attribution, **{**asked, "datasetGroupArn": make_group(personalize, "b").arn}
+        )[0]
+        == "ResourceAlreadyExistsException"
+    )
+
+
+@pytest.mark.parametrize(
+    ("expression", "says"),
+    [
+        ("COUNT()", "is not SAMPLECOUNT(), SUM(Interactions.COLUMN) or SUM(Items.COLUMN)"),
+        ("SAMPLECOUNT", "is not SAMPLECOUNT()"),
+        ("SUM(Users.AGE)", "is not SAMPLECOUNT()"),
+        ("SUM(Items.PRICE) + SUM(Items.PRICE)", "is not SAMPLECOUNT()"),
+        ("SUM(Items.COST)", "ITEMS has no column COST; it has ITEM_ID, PRICE"),
+        ("SUM(Interactions.DEVICE)", "DEVICE is a string; only columns of type int, long, float, double"),
+    ],
+)
+def test_an_expression_counts_or_sums_a_number_that_is_there(
+    personalize: Any, films: Group, move: Any, expression: str, says: str
+) -> None:
+    asked = {"name": "sums", "datasetGroupArn": films.arn, "metricsOutputConfig": OUTPUT}
+    bad = metric("bad", expression)
+    code, message = refused(personalize.create_metric_attribution, metrics=[metric("good"), bad], **asked)
+    assert (code, "metrics: expression of 'bad'" in message, says in message) == ("InvalidInputException", True, True)
+    arn = create(personalize, films)
+    move(arn, status="ACTIVE")
+    code, message = refused(personalize.update_metric_attribution, metricAttributionArn=arn, addMetrics=[bad])
+    assert (code, "addMetrics: expression of 'bad'" in message, says in message) == (
+        "InvalidInputException",
+        True,
+        True,
+    )
+    assert names(personalize, arn) == ["watches"]
+
+
+def test_events_must_have_a_type_and_the_dataset_must_be_there(personalize: Any, group: Group) -> None:
+    code, message = refused(create, personalize=personalize, group=group, metrics=[metric("n", "SUM(Items.PRICE)")])
+    assert (code, "no dataset of type ITEMS" in message) == ("InvalidInputException", True)
+    bare = Group(personalize.create_dataset_group(name="bare")["datasetGroupArn"], "", "")
+    code, message = refused(create, personalize=personalize, group=bare)
+    assert (code, "EVENT_TYPE" in message) == ("InvalidInputException", True)
+    assert refused(create, personalize=personalize, group=Group(bare.arn + "x", "", ""))[0] == (
+        "ResourceNotFoundException"
+    )
+
+
+@pytest.mark.parametrize("path", ["https://bucket/x", "file:///etc"])
+def test_the_output_is_a_place_that_may_be_written_to(personalize: Any, films: Group, move: Any, path: str) -> None:
+    output = {"roleArn": ROLE, "s3DataDestination": {"path": path}}
+    code, message = refused(create, personalize=personalize, group=films, metricsOutputConfig=output)
+    assert (code, message.startswith("metricsOutputConfig.s3DataDestination: ")) == ("InvalidInputException", True)
+    arn = create(personalize, films, metricsOutputConfig={"roleArn": ROLE})
+    move(arn, status="ACTIVE")
+    update = personalize.update_metric_attribution
+    assert refused(update, metricAttributionArn=arn, metricsOutputConfig=output)[0] == "InvalidInputException"
+    update(metricAttributionArn=arn, metricsOutputConfig=OUTPUT)
+    shown = personalize.describe_metric_attribution(metricAttributionArn=arn)["metricAttribution"]
+    assert shown["metricsOutputConfig"] == OUTPUT
+
+
+def test_an_update_takes_metrics_off_and_adds_others(personalize: Any, films: Group, move: Any) -> None:
+    arn = create(personalize, films, "sums", metric("a"), metric("b"))
+    move(arn, status="ACTIVE")
+    update = personalize.update_metric_attribution
+    code, message = refused(update, metricAttributionArn=arn, addMetrics=[metric("c"), metric("a")])
+    assert (code, "'a'" in message) == ("ResourceAlreadyExistsException", True)
+    assert refused(update, metricAttributionArn=arn, addMetrics=[metric("c"), metric("c")])[0] == (
+        "ResourceAlreadyExistsException"
+    )
+    code, message = refused(update, metricAttributionArn=arn, removeMetrics=["z"], addMetrics=[metric("c")])
+    assert (code, "no metric 'z'" in message) == ("InvalidInputException", True)
+    assert refused(update, metricAttributionArn=arn)[0] == "InvalidInputException"
+    assert refused(update, addMetrics=[metric("c")])[0] == "InvalidInputException"
+    assert refused(update, metricAttributionArn=arn + "x", addMetrics=[metric("c")])[0] == "ResourceNotFoundException"
+    assert names(personalize, arn) == ["a", "b"]
+
+    changed = metric("a", "SUM(Items.PRICE)", event="buy")
+    assert (
+        update(metricAttributionArn=arn, removeMetrics=["a", "b"], addMetrics=[changed, metric("c")])[
+            "metricAttributionArn"
+        ]
+        == arn
+    )
+    shown = personalize.list_metric_attribution_metrics(metricAttributionArn=arn)["metrics"]
+    assert shown == [changed, metric("c")]
+    eight = [metric(f"m{number}") for number in range(8)]
+    update(metricAttributionArn=arn, addMetrics=eight)
+    code, message = refused(update, metricAttributionArn=arn, addMetrics=[metric("eleventh")])
+    assert (code, "at most 10" in message) == ("InvalidInputException", True)
+
+
+def test_metrics_are_listed_in_pages(personalize: Any, films: Group) -> None:
+    arn = create(personalize, films, "sums", *(metric(name) for name in "edcba"))
+    pages = personalize.get_paginator("list_metric_attribution_metrics").paginate(
+        metricAttributionArn=arn, PaginationConfig={"PageSize": 2}
+    )
+    assert [[one["metricName"] for one in page["metrics"]] for page in pages] == [["a", "b"], ["c", "d"], ["e"]]
+    call = personalize.list_metric_attribution_metrics
+    token = call(metricAttributionArn=arn, maxResults=2)["nextToken"]
+    assert refused(call, metricAttributionArn=arn + "x", nextToken=token)[0] == "InvalidNextTokenException"
+    # The service model lets it answer no ResourceNotFound.
+    assert call(metricAttributionArn=arn + "x")["metrics"] == []
+    assert refused(call)[0] == "InvalidInputException"
+
+
+def test_a_name_is_given_to_one_metric(personalize: Any, films: Group) -> None:
+    code, message = refused(create, personalize=personalize, group=films, metrics=[metric("a"), metric("a", event="b")])
+    assert (code, "given twice" in message) == ("InvalidInputException", True)
+    eleven = [metric(str(number)) for number in range(11)]
+    assert refused(create, personalize=personalize, group=films, metrics=eleven)[0] == "ValidationException"

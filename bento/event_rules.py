@@ -20,6 +20,8 @@ from pipelines.datasets.schema import read_schema
 from pipelines.datasets.values import ACTION_EVENT_TYPES, MAX_ID, MAX_STRING, MILLISECONDS_FROM
 
 EVENT_BYTES = 10 * 1024
+# Unlike AWS, limits: the ids of user and item and the event type may take 2,400 bytes together. Each may be as long as on
+# AWS, but an entry of the index that makes histories quick has no more room for three of many-byte characters.
 INDEX_BYTES = 2400
 """What user, item and event type may take together in UTF-8: an entry of the histories' index has no more room."""
 # Unlike AWS, data: an event dated in milliseconds or more than a day ahead is refused. It would be the newest of its

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, delete, insert, select
 from pipelines.registry.tables import audit
 
 OK = "ok"
+# Unlike AWS, access: who changed what is in a table for a year (`openpersonalize audit`). There is no CloudTrail here.
 KEPT = timedelta(days=365)
 
 

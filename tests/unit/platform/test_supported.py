@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from pathlib import Path
 
 import pytest
 
+import pipelines.control
 from pipelines.aws.errors import CONTROL, EVENTS, RUNTIME
 from pipelines.control.operations import OPERATIONS
 from pipelines.platform import supported
@@ -38,6 +41,15 @@ def test_what_cannot_be_made_yet_is_not_shown_as_supported() -> None:
         assert supported.state(CONTROL, f"Create{kind}") == LIFE
     assert supported.state(RUNTIME, "GetActionRecommendations") == NOT_YET
     assert supported.state(RUNTIME, "GetRecommendations") == YES
+
+
+def test_work_that_is_wished_for_has_its_dag() -> None:
+    modules = [
+        importlib.import_module(f"pipelines.control.{one.name}")
+        for one in pkgutil.iter_modules(pipelines.control.__path__)
+    ]
+    wished = {module.DAG_ID for module in modules if hasattr(module, "DAG_ID")}
+    assert wished <= {path.stem for path in (ROOT / "dags").glob("*.py")}
 
 
 def test_every_refused_member_is_one_that_aws_knows() -> None:

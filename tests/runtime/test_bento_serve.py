@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from pipelines.serving.asked import Asked
+from tests.conftest import ACCESS_KEY_ID
 from tests.runtime.conftest import module_shop
 from tests.support.runtime import Shop, client, event, get, until
 from tests.support.runtime_servers import BentoRuntime, bento_runtime
@@ -100,7 +101,7 @@ def test_every_request_has_its_line_in_the_access_log(runtime: BentoRuntime, sho
         lambda: [line for line in runtime.log.read_text().splitlines() if request_id in line],
         5,
     )
-    assert "operation=GetRecommendations campaign=logged status=200 code=- ms=" in line[0]
+    assert f"operation=GetRecommendations campaign=logged key={ACCESS_KEY_ID} status=200 code=- ms=" in line[0]
 
 
 def test_acknowledged_events_survive_the_killing_of_workers(runtime: BentoRuntime, shop: Shop) -> None:

@@ -18,16 +18,18 @@ from bento.database import Database, Row
 # Unlike AWS, serving: an event counts for the next request, not a second or two later. Histories are read from the
 # database for every request, and nothing is cached.
 EVENTS = 100
+MOST_TYPED = 2000
+"""Of a user's events since the cut-off, so many are looked at for the newest of each type: who has more is a machine."""
 
 
-def _events(group: str, user: str, cutoff: str, more: str = "") -> str:
+def _events(group: str, user: str, cutoff: str, more: str = "", most: int = EVENTS) -> str:
     # `id + 0`, or the planner may walk every event of the group since the cut-off by the index on ids: with statistics
     # from before a busy hour it takes them to be few. So it reads one user's entries of `events_history`, and no table
     # page.
     return f"""
     SELECT item_id, sent_at{more} FROM openpersonalize.events
     WHERE group_id = {group} AND user_key = {user} AND id + 0 > {cutoff} AND item_id IS NOT NULL
-    ORDER BY sent_at DESC, id DESC LIMIT {EVENTS}"""
+    ORDER BY sent_at DESC, id DESC LIMIT {most}"""
 
 
 def _with_record(group: str, user: str, event_cutoff: str, users: str, record_cutoff: str) -> str:
@@ -60,6 +62,13 @@ SELECT item_id, sent_at, properties FROM ({_with_record(*_ONE, "%(users)s", "%(r
 ORDER BY sent_at DESC, id DESC
 """
 TOGETHER_WITH_RECORD = _together("item_id, sent_at, properties", _with_record(*_EACH, "users", "record_cutoff"))
+
+TYPED = f"""
+SELECT item_id, event_type FROM (
+    SELECT item_id, event_type, row_number() OVER (PARTITION BY lower(event_type) ORDER BY sent_at DESC, id DESC) AS n
+    FROM ({_events(*_ONE, ", event_type, id", MOST_TYPED)}) AS newest
+) AS of_type WHERE n <= {EVENTS} ORDER BY n
+"""
 
 Events = list[tuple[str, float]]
 """(item id, epoch seconds), newest first."""
@@ -112,6 +121,10 @@ class Histories:
             return _known(await self._database.rows(statement, wanted._asdict()))
         finally:
             self._go_on()
+
+    async def typed(self, wanted: Wanted) -> list[tuple[str, str]]:
+        """(item id, event type) of the newest EVENTS of each type after the cut-off, newest first within a type."""
+        return cast(list[tuple[str, str]], await self._database.rows(TYPED, wanted._asdict()))
 
     def _go_on(self) -> None:
         self._under_way = bool(self._waiting)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from bento.campaigns import Campaigns, Loaded
 from bento.deployments import Campaign
+from bento.filters import Chosen, Filters
 from bento.histories import Histories, Wanted
 from bento.served import Served, exploration_columns
 from pipelines.aws.errors import InvalidInput, ResourceNotFound
@@ -25,6 +26,7 @@ from pipelines.serving.asked import Asked
 
 if TYPE_CHECKING:
     from pipelines.serving.exploration import Exploration
+    from pipelines.serving.filtering import TypedEvents
     from pipelines.serving.recommender import Scored
 
 INLINE_ITEMS = 50_000
@@ -34,8 +36,9 @@ INLINE_ITEMS = 50_000
 class Recommendations:
     """Answers of one worker."""
 
-    def __init__(self, histories: Histories, campaigns: Campaigns, served: Served) -> None:
+    def __init__(self, histories: Histories, campaigns: Campaigns, filters: Filters, served: Served) -> None:
         self._histories = histories
+        self._filters = filters
         self._campaigns = campaigns
         self._served = served
         # One thread: two would share the one core that a worker has.
@@ -50,8 +53,9 @@ class Recommendations:
         arn = _campaign_arn(call)
         _check_not_yet(call)
         campaign, loaded = await self._campaigns.find(arn)
+        chosen = await self._filters.chosen(call, campaign)
         recommendation_id = f"RID-{uuid.uuid4()}"
-        asked, loaded = await self._ask(operation, call, campaign, loaded)
+        asked, loaded = await self._ask(operation, call, campaign, loaded, chosen, now)
         asked = replace(asked, exploration=exploration_of(loaded), seed=recommendation_id, now=now)
         scored = await self._score(operation, call, loaded, asked)
         self._served.add(
@@ -69,7 +73,13 @@ class Recommendations:
         return {**calls.members(operation, scored), "recommendationId": recommendation_id}
 
     async def _ask(
-        self, operation: str, call: Mapping[str, Any], campaign: Campaign, loaded: Loaded
+        self,
+        operation: str,
+        call: Mapping[str, Any],
+        campaign: Campaign,
+        loaded: Loaded,
+        chosen: Chosen | None,
+        now: float,
     ) -> tuple[Asked, Loaded]:
         """What is asked, and of which version: the one that serves once everything is known.
 
@@ -79,11 +89,28 @@ class Recommendations:
         """
         while True:
             asked = calls.asked(loaded.recommender.artefact, operation, call)
-            asked = await with_streamed(self._histories, asked, campaign, loaded)
+            if chosen is None:
+                asked = await with_streamed(self._histories, asked, campaign, loaded)
+            else:
+                asked = await self._filtered(asked, campaign, loaded, chosen, now)
             current = self._campaigns.current(campaign.arn) or loaded
             if current.version == loaded.version:
                 return asked, current
             loaded = current
+
+    async def _filtered(self, asked: Asked, campaign: Campaign, loaded: Loaded, chosen: Chosen, now: float) -> Asked:
+        """What is asked, with its filter and what was streamed of the user; raises InvalidInput."""
+        from pipelines.serving.filtering import FilterAsked, Filtered
+
+        filtering = await self._filters.on(chosen.found, loaded)
+        if filtering.needs_user and not asked.user_key:
+            raise InvalidInput("userId is required: the filter is about what the user did or is.")
+        asked = await with_streamed(self._histories, asked, campaign, loaded, filtering.user_columns)
+        events: TypedEvents = ()
+        if filtering.reads_events:
+            events = await self._histories.typed(_wanted(asked, campaign, loaded))
+        brought = FilterAsked(chosen.values, asked.user_key, asked.item_id, now, events, asked.user_record)
+        return replace(asked, filtered=Filtered(filtering, brought))
 
     async def _score(self, operation: str, call: Mapping[str, Any], loaded: Loaded, asked: Asked) -> Sequence[Scored]:
         recommender = loaded.recommender
@@ -93,23 +120,31 @@ class Recommendations:
         return await loop.run_in_executor(self._thread, calls.answered, recommender, operation, call, asked)
 
 
-async def with_streamed(histories: Histories, asked: Asked, campaign: Campaign, loaded: Loaded) -> Asked:
-    """What is asked, with what was streamed of the user since the version's cut-offs; raises ServiceUnavailable."""
-    artefact, version = loaded.recommender.artefact, loaded.version
-    if not artefact.is_personal:
+async def with_streamed(
+    histories: Histories, asked: Asked, campaign: Campaign, loaded: Loaded, of_user: Sequence[str] = ()
+) -> Asked:
+    """What is asked, with what was streamed of the user since the version's cut-offs; raises ServiceUnavailable.
+
+    `of_user`: columns of the Users dataset that a filter reads beside those that the version does.
+    """
+    artefact = loaded.recommender.artefact
+    columns = {*artefact.user_columns, *of_user}
+    if not artefact.is_personal and not columns:
         return asked
-    columns = artefact.user_columns
-    users = campaign.users if columns else None
-    # What an update wrote says itself what it knows: the registry may be a step ahead of what is loaded, or behind.
-    cutoffs = {"events": version.event_cutoff, "users": version.record_cutoff, **artefact.cutoffs}
-    known = await histories.newest(
-        Wanted(campaign.group_id, asked.user_key, cutoffs["events"], users, cutoffs["users"])
-    )
+    wanted = _wanted(asked, campaign, loaded)
+    known = await histories.newest(wanted if columns else wanted._replace(users=None))
     record = known.record
     if record is None:
         return replace(asked, streamed=known.events)
     by_column = {column: record.get(property_name(column)) for column in columns}
     return replace(asked, streamed=known.events, user_record=by_column)
+
+
+def _wanted(asked: Asked, campaign: Campaign, loaded: Loaded) -> Wanted:
+    version = loaded.version
+    # What an update wrote says itself what it knows: the registry may be a step ahead of what is loaded, or behind.
+    cutoffs = {"events": version.event_cutoff, "users": version.record_cutoff, **loaded.recommender.artefact.cutoffs}
+    return Wanted(campaign.group_id, asked.user_key, cutoffs["events"], campaign.users, cutoffs["users"])
 
 
 def exploration_of(loaded: Loaded) -> Exploration | None:
@@ -133,10 +168,6 @@ def _campaign_arn(call: Mapping[str, Any]) -> str:
 
 def _check_not_yet(call: Mapping[str, Any]) -> None:
     """Members that need what does not exist yet: refused by name rather than ignored."""
-    if "filterArn" in call:
-        raise ResourceNotFound(f"Filter {call['filterArn']} does not exist.")
-    if "filterValues" in call:
-        raise InvalidInput("filterValues is given without a filterArn.")
     if call.get("promotions"):
         raise InvalidInput("promotions are not available yet: a promotion needs a filter.")
     if call.get("metadataColumns"):

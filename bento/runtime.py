@@ -8,6 +8,7 @@ EventLog          PutEvents
 ActionEvents      PutActionInteractions
 Records           PutItems, PutUsers, PutActions
 Histories         what was streamed of users
+Filters           filters of requests, read once and worked out once a version
 Recommendations   GetRecommendations, GetPersonalizedRanking
 Served            what was answered, written behind
 Audit             what was changed with which key, written behind
@@ -30,6 +31,7 @@ from bento.campaigns import Campaigns
 from bento.database import Database
 from bento.deployments import Version
 from bento.events import EventLog
+from bento.filters import Filters
 from bento.histories import Histories
 from bento.recommendations import Recommendations
 from bento.records import Records
@@ -66,7 +68,9 @@ class Runtime:
         self._events = EventLog(self._database, self.metrics.events)
         self._action_events = ActionEvents(self._database, self.metrics.action_events)
         self._records = Records(self._database, self.metrics.records)
-        self._recommendations = Recommendations(Histories(self._database), self._campaigns, self._served)
+        self._recommendations = Recommendations(
+            Histories(self._database), self._campaigns, Filters(self._database), self._served
+        )
         self._started = False
         self._tasks: list[asyncio.Task[None]] = []
 

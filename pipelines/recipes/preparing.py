@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from pipelines.datasets.schema import ARRIVAL, EVENT_TYPE, EVENT_VALUE, MAX_TYPES_AND_COLUMNS, optional_columns
 from pipelines.datasets.sequences import Sequences, make_sequences
 from pipelines.recipes.features import context, features, usable
+from pipelines.recipes.filter_data import Events, columns, event_types
 from pipelines.recipes.inputs import Inputs
 from pipelines.recipes.training_data import Features, TrainingData, first_seen
+from pipelines.serving.columns import FilterData
 from pipelines.serving.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -60,42 +62,51 @@ def prepare(inputs: Inputs, wanted: Wanted) -> TrainingData:
     """Filter, number, order, describe; raises NotEnoughData."""
     import pyarrow as pa
 
+    described = inputs
     inputs = inputs.only(wanted.columns)
     interactions = inputs.interactions
     item_ids, user_ids = _dictionary(interactions["ITEM_ID"]), _dictionary(interactions["USER_ID"])
-    codes = _codes(interactions["ITEM_ID"])
-    described = set(inputs.items["ITEM_ID"].to_pylist())
-    catalogue = described.union(item_ids.take(_numbered(codes, len(item_ids))[0]).to_pylist())
     kept = _wanted(interactions, wanted.events)
-    users, user_codes = _numbered(_codes(interactions["USER_ID"])[kept], len(user_ids))
-    _check_minimums(user_codes, wanted.events)
-    taken, item_codes = _numbered(codes[kept], len(item_ids))
-    items, people = item_ids.take(taken).to_pylist(), user_ids.take(users).to_pylist()
+    of_items, of_users = (_numbered(_codes(interactions[name]), kept) for name in ("ITEM_ID", "USER_ID"))
+    _check_minimums(of_users.codes[kept], wanted.events)
+    items, people = item_ids.take(of_items.kept).to_pylist(), user_ids.take(of_users.kept).to_pylist()
+    in_items = set(inputs.items["ITEM_ID"].to_pylist())
+    catalogue = in_items.union(items, item_ids.take(of_items.others).to_pylist())
     if wanted.metadata:
-        items += sorted(described.difference(items))
-        people += sorted(set(inputs.users["USER_ID"].to_pylist()).difference(people))
+        items += sorted(in_items.difference(items))
+    # Nobody learns from them, but filters know them.
+    people += user_ids.take(of_users.others).to_pylist()
+    people += sorted(set(inputs.users["USER_ID"].to_pylist()).difference(people))
     vocabulary, situations = Vocabulary(), None
     if wanted.context:
         fields = usable(inputs.schemas["INTERACTIONS"])
         vocabulary, situations = context(interactions.select([f.name for f in fields]).filter(pa.array(kept)), fields)
-    times, arrivals = (interactions[name].to_numpy()[kept] for name in ("TIMESTAMP", ARRIVAL))
-    sequences = make_sequences(user_codes, item_codes, times, arrivals, len(people), situations)
-    of_items, of_users = Features.none(len(items)), Features.none(len(people))
+    times, arrivals = (interactions[name].to_numpy() for name in ("TIMESTAMP", ARRIVAL))
+    types, type_codes = event_types(interactions)
+    beside = Events.context(situations, type_codes, kept)
+    events = Events(make_sequences(of_users.codes, of_items.codes, times, arrivals, len(people), beside))
+    sequences = events.trained()
+    item_features, user_features = Features.none(len(items)), Features.none(len(people))
     if wanted.metadata:
-        of_items = features(inputs.items, "ITEM_ID", items, usable(inputs.schemas["ITEMS"]))
-        of_users = features(inputs.users, "USER_ID", people, usable(inputs.schemas["USERS"]))
+        item_features = features(inputs.items, "ITEM_ID", items, usable(inputs.schemas["ITEMS"]))
+        user_features = features(inputs.users, "USER_ID", people, usable(inputs.schemas["USERS"]))
     came, dated = created(inputs.items, items, sequences)
     return TrainingData(
         sequences,
         items,
         people,
         len(catalogue),
-        of_items,
-        of_users,
+        item_features,
+        user_features,
         vocabulary,
         came,
         shown(interactions, items) + shown_implicitly(inputs.shown, items),
         dated,
+        filter_data=FilterData(
+            columns(described.items, "ITEM_ID", items, described.schemas["ITEMS"]),
+            columns(described.users, "USER_ID", people, described.schemas["USERS"]),
+            events.touched(types, len(of_items.kept)),
+        ),
     )
 
 
@@ -205,12 +216,26 @@ def _check_minimums(users: NDArray[np.int32], wanted: EventFilter) -> None:
         )
 
 
-def _numbered(codes: NDArray[np.int32], size: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """The codes in use, and each of `codes` as its place among them: np.unique without sorting."""
-    used = np.zeros(size, bool)
-    used[codes] = True
-    places = np.cumsum(used, dtype=np.int32) - 1
-    return np.flatnonzero(used), places[codes]
+@dataclass(frozen=True)
+class _Numbered:
+    """Codes as places among those in use: np.unique without sorting."""
+
+    kept: NDArray[np.int64]
+    """The old codes of the kept rows, which come first."""
+    others: NDArray[np.int64]
+    """Those that only other rows have."""
+    codes: NDArray[np.int32]
+    """(rows,) each row's place."""
+
+
+def _numbered(codes: NDArray[np.int32], kept: NDArray[np.bool_]) -> _Numbered:
+    size = int(codes.max(initial=-1)) + 1
+    used, there = np.zeros(size, bool), np.zeros(size, bool)
+    used[codes[kept]] = True
+    there[codes] = True
+    others = there & ~used
+    places = np.where(used, np.cumsum(used) - 1, used.sum() + np.cumsum(others) - 1).astype(np.int32)
+    return _Numbered(np.flatnonzero(used), np.flatnonzero(others), places[codes])
 
 
 def _dictionary(column: pa.ChunkedArray) -> pa.Array:

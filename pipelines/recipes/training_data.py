@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.datasets.sequences import Sequences
+from pipelines.serving.column_files import FILTERS, read_filter_data, write_filter_data
+from pipelines.serving.columns import FilterData
 from pipelines.serving.ids import IdTable, read_ids, write_ids
 from pipelines.serving.parts import Catalogue, Histories
 from pipelines.serving.vocabulary import Bags, Vocabulary
@@ -57,6 +59,8 @@ class TrainingData:
     item's is."""
     histories: Histories | None = None
     """What users did as far as serving has it from here; None: `sequences`. Another in an update (updating.py)."""
+    filter_data: FilterData | None = None
+    """What filters read; None: nobody will filter."""
 
     @classmethod
     def plain(cls, sequences: Sequences, item_ids: Sequence[str], user_ids: Sequence[str]) -> TrainingData:
@@ -95,6 +99,7 @@ class TrainingData:
             np.bincount(sequences.items, minlength=self.items),
             self.shown,
             self.newest,
+            filter_data=self.filter_data,
         )
 
     def of_users(self, users: NDArray[np.integer], sequences: Sequences | None = None) -> TrainingData:
@@ -105,6 +110,7 @@ class TrainingData:
             sequences=self.sequences.of_users(users) if sequences is None else sequences,
             user_ids=[self.user_ids[user] for user in users.tolist()],
             user_features=replace(self.user_features, bags=bags),
+            filter_data=None,
         )
 
 
@@ -137,6 +143,7 @@ def write_prepared(data: TrainingData, directory: Path) -> None:
         "users": data.user_features.vocabulary.to_json(),
         "context": data.context.to_json(),
     }
+    filters = None if data.filter_data is None else write_filter_data(directory, data.filter_data)[1]
     (directory / "vocabularies.json").write_text(json.dumps(vocabularies, indent=1, ensure_ascii=False) + "\n", "utf-8")
     summary = {
         "interactions": len(data.sequences.items),
@@ -146,6 +153,7 @@ def write_prepared(data: TrainingData, directory: Path) -> None:
         "item_values": data.item_features.vocabulary.size,
         "user_values": data.user_features.vocabulary.size,
         "context_values": data.context.size,
+        FILTERS: filters,
     }
     (directory / "summary.json").write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n")
 
@@ -175,6 +183,7 @@ def read_prepared(directory: Path) -> TrainingData:
         array("created"),
         array("shown"),
         array("dated"),
+        filter_data=summary[FILTERS] and read_filter_data(directory, summary[FILTERS], array),
     )
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from pipelines.datasets.sequences import Sequences
 from pipelines.recipes.training_data import Features, TrainingData
+from pipelines.serving.columns import FilterData
 from pipelines.serving.parts import Histories
 
 
@@ -45,6 +46,7 @@ def carried_on(old: TrainingData, new: TrainingData) -> TrainingData:
         shown=new.shown[present],
         dated=new.dated[present] if len(new.dated) else new.dated,
         histories=_histories(old.sequences, kept, len(users.added)),
+        filter_data=_filter_data(old.filter_data, new.filter_data, kept, present, users.source),
     )
 
 
@@ -83,3 +85,18 @@ def _histories(sequences: Sequences, kept: NDArray[np.bool_], new_users: int) ->
     left = sequences.where(kept[sequences.items])
     offsets = np.append(left.offsets, np.full(new_users, left.offsets[-1]))
     return Histories(offsets, codes[left.items], left.times)
+
+
+def _filter_data(
+    old: FilterData | None,
+    new: FilterData | None,
+    kept: NDArray[np.bool_],
+    items: NDArray[np.int64],
+    users: NDArray[np.int64],
+) -> FilterData | None:
+    """Newer columns beside what users had touched before, as with histories."""
+    if old is None or new is None:
+        return None
+    had = np.where(np.arange(len(users)) < len(old.users.described), np.arange(len(users)), -1)
+    codes = np.where(kept, np.cumsum(kept) - 1, -1)
+    return FilterData(new.items.of(items), new.users.of(users), old.touched.of(had, codes))

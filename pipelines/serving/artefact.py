@@ -10,7 +10,8 @@ of kind `popular` that is all. Of kind `encoder`:
     item_matrix.npy, input_matrix.npy (absent: item_matrix), repeat.npy, encoder.onnx
     vocabularies.json, side_matrix.npy, user_feature_*.npy, feature_matrix.npy, item_feature_*.npy   if it has a side
 
-and of kind `neighbours`: neighbours.npy, similarities.npy. What each holds: parts.py. Byte-stable, no pickle.
+and of kind `neighbours`: neighbours.npy, similarities.npy. What each holds: parts.py. What filters read of items and users
+lies beside them (column_files.py). Byte-stable, no pickle.
 `write_artefact` (writing.py) makes one; numpy and onnxruntime are all that reading needs.
 """
 
@@ -20,7 +21,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ from pipelines.serving.checking import (
     check_rows,
     check_side,
 )
+from pipelines.serving.column_files import FILTERS, check_filter_data, read_filter_data
+from pipelines.serving.columns import FilterData
 from pipelines.serving.encoder import Encoder
 from pipelines.serving.ids import IdTable, read_ids
 from pipelines.serving.parts import Histories, Neighbours, Side
@@ -103,6 +106,8 @@ class Artefact:
     shown: NDArray[np.int64]
     histories: Histories
     answers: LoadedEncoding | Neighbours | None
+    filter_data: FilterData | None = None
+    """None: it was made before there were filters."""
 
     @classmethod
     def open(cls, path: Path | str) -> Artefact:
@@ -120,6 +125,7 @@ class Artefact:
             **{name: _counts(directory, name, manifest) for name in ("created", "interactions", "shown")},
             histories=Histories(*(_array(directory, f"history_{name}") for name in ("offsets", "items", "times"))),
             answers=_answers(directory, manifest),
+            filter_data=_filter_data(directory, manifest),
         )
         artefact.check()
         return artefact
@@ -183,6 +189,8 @@ class Artefact:
             check_rows(name, getattr(self, name), items, "items")
             getattr(self, name).max(initial=0)
         check_histories(self.histories, users, items)
+        if self.filter_data is not None:
+            check_filter_data(self.filter_data, self.items, self.users)
         if isinstance(self.answers, LoadedEncoding):
             self.answers.check(items, users, self.history_length)
         elif self.answers is not None:
@@ -199,6 +207,11 @@ def _answers(directory: Path, manifest: Mapping[str, Any]) -> LoadedEncoding | N
             return None
         case kind:
             raise ArtefactError(f"{directory / MANIFEST} has kind {kind!r}, which this code does not know")
+
+
+def _filter_data(directory: Path, manifest: Mapping[str, Any]) -> FilterData | None:
+    described = manifest.get(FILTERS)
+    return None if described is None else read_filter_data(directory, described, partial(_array, directory))
 
 
 def _side(directory: Path) -> Side:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pipelines.serving.exploration import Exploration
+    from pipelines.serving.filtering import Filtered
 
 Streamed = Sequence[tuple[str, float]]
 """(item id, epoch seconds) of a user's events since the version's cut-off, newest first."""
@@ -24,7 +25,7 @@ class Asked:
     """The item that others are to go with (RELATED_ITEMS)."""
     context: Mapping[str, str] = field(default_factory=dict)
     """Column of the Interactions dataset -> value: the situation that the user is in."""
-    user_record: Mapping[str, object] | None = None
+    user_record: Mapping[str, str | None] | None = None
     """The user's newest record of PutUsers by column name, if one came after the training."""
     exploration: Exploration | None = None
     """How much the list explores; None: not at all."""
@@ -32,3 +33,5 @@ class Asked:
     """The recommendationId: what chance the exploration takes."""
     now: float = 0.0
     """Epoch seconds of the request."""
+    filtered: Filtered | None = None
+    """Which items may be answered; None: all."""

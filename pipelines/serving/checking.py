@@ -31,7 +31,7 @@ def check_codes(name: str, codes: NDArray[np.integer], size: int, of: str, lowes
 
 def check_histories(histories: Histories, users: int, items: int) -> None:
     """Raise ArtefactError unless every user has a history of known items."""
-    _check_offsets("history", histories.offsets, users, "users", len(histories.items))
+    check_offsets("history_offsets", histories.offsets, users, "users", len(histories.items))
     check_rows("history_times", histories.times, len(histories.items), "events")
     check_codes("history_items", histories.items, items, "items")
 
@@ -58,12 +58,13 @@ def check_side(side: Side, users: int, items: int, dimension: int) -> None:
 
 
 def _check_bags(kind: str, bags: Bags, rows: int, vocabulary: Vocabulary) -> None:
-    _check_offsets(f"{kind}_feature", bags.offsets, rows, f"{kind}s", len(bags.codes))
+    check_offsets(f"{kind}_feature_offsets", bags.offsets, rows, f"{kind}s", len(bags.codes))
     check_rows(f"{kind}_feature_weights", bags.weights, len(bags.codes), "values")
     check_codes(f"{kind}_feature_codes", bags.codes, vocabulary.size, f"values of {kind}s")
 
 
-def _check_offsets(name: str, offsets: NDArray[np.int64], rows: int, of: str, values: int) -> None:
-    check_rows(f"{name}_offsets", offsets[1:], rows, of)
+def check_offsets(name: str, offsets: NDArray[np.int64], rows: int, of: str, values: int) -> None:
+    """Raise ArtefactError unless `name`.npy gives each row its part of the values."""
+    check_rows(name, offsets[1:], rows, of)
     if offsets[0] != 0 or offsets[-1] != values or (np.diff(offsets) < 0).any():
-        raise ArtefactError(f"{name}_offsets.npy does not rise from 0 to {values}")
+        raise ArtefactError(f"{name}.npy does not rise from 0 to {values}")

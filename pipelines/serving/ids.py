@@ -26,6 +26,11 @@ class IdTable:
         self._offsets = np.asarray(offsets).data
         self._hashes, self._codes = (np.ascontiguousarray(row).data for row in index)
 
+    @classmethod
+    def of(cls, ids: Sequence[str]) -> IdTable:
+        """A table in memory."""
+        return cls(*_tabulated(ids))
+
     def __len__(self) -> int:
         return len(self._offsets) - 1
 
@@ -67,16 +72,21 @@ def _raw(identifier: str) -> bytes:
 
 def write_ids(directory: Path, name: str, ids: Sequence[str]) -> list[str]:
     """Write `<name>_ids.bin`, `<name>_offsets.npy` and `<name>_index.npy`; the names of the files written."""
+    blob, offsets, index = _tabulated(ids)
+    files = [f"{name}_ids.bin", f"{name}_offsets.npy", f"{name}_index.npy"]
+    (directory / files[0]).write_bytes(blob)
+    np.save(directory / files[1], offsets)
+    np.save(directory / files[2], index)
+    return files
+
+
+def _tabulated(ids: Sequence[str]) -> tuple[bytes, NDArray[np.int64], NDArray[np.uint32]]:
     raws = [identifier.encode("utf-8") for identifier in ids]
     offsets = np.zeros(len(raws) + 1, np.int64)
     np.cumsum([len(raw) for raw in raws], out=offsets[1:])
     hashes = np.fromiter(map(crc32, raws), np.uint32, len(raws))
     order = np.argsort(hashes, kind="stable")
-    files = [f"{name}_ids.bin", f"{name}_offsets.npy", f"{name}_index.npy"]
-    (directory / files[0]).write_bytes(b"".join(raws))
-    np.save(directory / files[1], offsets)
-    np.save(directory / files[2], np.stack([hashes[order], order.astype(np.uint32)]))
-    return files
+    return b"".join(raws), offsets, np.stack([hashes[order], order.astype(np.uint32)])
 
 
 def read_ids(directory: Path, name: str) -> IdTable:

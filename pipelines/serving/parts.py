@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.serving.columns import FilterData
 from pipelines.serving.vocabulary import Bags, Vocabulary
 
 HISTORY_LENGTH = 500
@@ -51,6 +52,8 @@ class Catalogue:
     newest: int
     """Epoch seconds of the newest interaction of the training: what ages of items are counted from."""
     history_length: int = HISTORY_LENGTH
+    filter_data: FilterData | None = None
+    """What filters read; None: the version cannot be asked with a filter."""
 
 
 @dataclass(frozen=True)

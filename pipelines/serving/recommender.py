@@ -24,6 +24,7 @@ from pipelines.serving.ordering import softmax
 from pipelines.serving.parts import Neighbours
 
 DECIMALS = 7
+_NEVER = np.float32(-np.inf)
 _NO_CODES, _NO_WEIGHTS = np.zeros(0, np.int64), np.zeros(0, np.float32)
 
 
@@ -63,10 +64,15 @@ class Recommender:
         """The `num_results` best items of the whole catalogue, best first.
 
         What the model does not know of events, context, user or item is skipped; if that leaves nothing, the answer is
-        what is popular.
+        what is popular. A filter takes items out before the best are picked, so that the list is full as long as there
+        are enough; scores stay probabilities over the whole catalogue.
         """
-        found = explore(self.logits(asked), self.artefact, asked.exploration, asked.seed, asked.now, num_results)
-        scored = self._scored(self.artefact.items.ids(found.best.tolist()), found.logits, found.best)
+        logits = self.logits(asked)
+        allowed = None if asked.filtered is None else asked.filtered.allowed()
+        left = logits if allowed is None else np.where(allowed, logits, _NEVER)
+        found = explore(left, self.artefact, asked.exploration, asked.seed, asked.now, num_results)
+        explored = found.logits if allowed is None else np.where(allowed, found.logits, logits)
+        scored = self._scored(self.artefact.items.ids(found.best.tolist()), explored, found.best)
         if found.shown_at is None:
             return scored
         return [one._replace(shown_at=levels) for one, levels in zip(scored, found.shown_at, strict=True)]
@@ -74,15 +80,21 @@ class Recommender:
     def rank(self, asked: Asked, input_list: Sequence[str]) -> list[Scored]:
         """`input_list` by falling score, the scores summing to 1; unknown items follow in their order, without score.
 
-        An item that is given twice is answered once.
+        An item that is given twice is answered once, and one that a filter takes out not at all.
         """
-        wanted = dict(zip(input_list, self.artefact.items.codes(input_list), strict=True))
+        wanted = self._allowed(asked, dict(zip(input_list, self.artefact.items.codes(input_list), strict=True)))
         known = [identifier for identifier, code in wanted.items() if code is not None]
         codes = np.array([code for code in wanted.values() if code is not None], np.int64)
         logits = self.logits(asked)[codes]
         order = np.argsort(-logits, kind="stable")
         ranked = self._scored([known[at] for at in order.tolist()], logits, order)
         return ranked + [Scored(identifier, None) for identifier, code in wanted.items() if code is None]
+
+    def _allowed(self, asked: Asked, wanted: dict[str, int | None]) -> dict[str, int | None]:
+        if asked.filtered is None:
+            return wanted
+        allowed, unknown = asked.filtered.allowed(), asked.filtered.allows_unknown
+        return {item: code for item, code in wanted.items() if (unknown(item) if code is None else allowed[code])}
 
     def logits(self, asked: Asked) -> NDArray[np.float32]:
         """(items,) float32, not to be written to; -inf of an item that is not to be answered."""

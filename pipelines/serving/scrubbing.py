@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.serving.artefact import Artefact, LoadedEncoding, read_manifest
+from pipelines.serving.column_files import FILTERS
 from pipelines.serving.ids import IdTable, read_ids
 from pipelines.serving.parts import Catalogue, Encoding, Histories, Neighbours
 from pipelines.serving.writing import write_artefact
@@ -23,7 +24,7 @@ EDITION = "edition"
 """Member of the manifest: how often the artefact was written anew, absent for never. Workers load the newest."""
 _WRITTEN = {
     "format", "kind", "recipe", "recipe_type", "scores", "explores", "items", "users", "newest", "dimension",
-    "history_length", "encoder_length", "files",
+    "history_length", "encoder_length", "files", FILTERS,
 }  # fmt: skip
 """Members of the manifest that `write_artefact` derives itself."""
 
@@ -65,7 +66,7 @@ def scrub(source: Path, target: Path, *, users: Collection[str], items: Collecti
     stays = np.repeat(kept, np.diff(histories.offsets))
     offsets = np.concatenate([[0], np.cumsum(np.diff(histories.offsets)[kept])])
     # The new code of each item that stays.
-    codes = np.cumsum(kept_items) - 1
+    codes, data = np.cumsum(kept_items) - 1, artefact.filter_data
     write_artefact(
         target,
         recipe=artefact.manifest["recipe"],
@@ -82,6 +83,7 @@ def scrub(source: Path, target: Path, *, users: Collection[str], items: Collecti
             artefact.shown[kept_items],
             artefact.newest,
             artefact.history_length,
+            None if data is None else data.of(np.flatnonzero(kept), np.flatnonzero(kept_items)),
         ),
         answers=_without(artefact.answers, source, kept, kept_items),
         described={**{n: value for n, value in artefact.manifest.items() if n not in _WRITTEN}, EDITION: edition},

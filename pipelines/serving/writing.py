@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.serving.artefact import FORMAT, MANIFEST, sha256_of
+from pipelines.serving.column_files import FILTERS, write_filter_data
 from pipelines.serving.ids import write_ids
 from pipelines.serving.parts import Catalogue, Encoding, Neighbours, Side
 from pipelines.serving.vocabulary import Bags
@@ -56,6 +57,9 @@ def write_artefact(
         names.append("encoder.onnx")
         if answers.side is not None:
             names.append(_write_vocabularies(directory, answers.side))
+    if catalogue.filter_data is not None:
+        files, facts[FILTERS] = write_filter_data(directory, catalogue.filter_data)
+        names += files
     manifest = {
         **(described or {}),
         **facts,

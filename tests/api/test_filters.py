@@ -41,11 +41,12 @@ def test_a_filter_is_described_as_it_was_made(personalize, group: Group) -> None
     assert arn == "arn:aws:personalize:us-east-1:123456789012:filter/seen"
     shown = personalize.describe_filter(filterArn=arn)["filter"]
     assert shown["creationDateTime"] <= shown["lastUpdatedDateTime"]
-    assert {key: shown[key] for key in ("name", "filterArn", "datasetGroupArn", "filterExpression")} == {
+    assert {key: shown[key] for key in ("name", "filterArn", "datasetGroupArn", "filterExpression", "status")} == {
         "name": "seen",
         "filterArn": arn,
         "datasetGroupArn": group.arn,
         "filterExpression": SEEN,
+        "status": "ACTIVE",
     }
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from pipelines.serving.columns import FilterData
 from pipelines.serving.parts import Catalogue, Encoding, Histories, Neighbours, Side
 from pipelines.serving.vocabulary import Bags, Column, Vocabulary
 from pipelines.serving.writing import write_artefact
@@ -47,6 +48,7 @@ def make_artefact(
     created: int | Sequence[int] = 1_500_000_000,
     item_prefix: str = "i",
     user_prefix: str = "u",
+    filter_data: FilterData | None = None,
 ) -> Path:
     """Write an artefact with items `i0`, `i1`, ..., users `u0`, `u1`, ...; another `seed` gives other scores.
 
@@ -72,6 +74,7 @@ def make_artefact(
         shown=np.zeros(items, np.int64),
         newest=int(histories.times.max(initial=0)),
         history_length=history_length,
+        filter_data=filter_data,
     )
     answers: Encoding | Neighbours | None = None
     if kind == "encoder":

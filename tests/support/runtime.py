@@ -23,6 +23,7 @@ from botocore.config import Config
 from sqlalchemy import Engine
 
 from pipelines.aws import arns
+from pipelines.filters.checking import columns
 from pipelines.platform.activation import activate_campaigns
 from pipelines.registry import store
 from pipelines.registry.database import engine, libpq_url
@@ -31,6 +32,7 @@ from pipelines.serving.local import model_directory
 from pipelines.serving.recommender import Recommender
 from pipelines.settings import Settings
 from tests.support.artefacts import make_artefact
+from tests.support.filters import checked
 
 ROLE = {
     "USER_PERSONALIZATION": "aws-user-personalization",
@@ -181,6 +183,21 @@ class Shop:
         )
         shutil.move(staged, directory)
         return Version(version.id, version.arn, directory)
+
+    def add_filter(self, name: str, text: str, status: str = "ACTIVE") -> str:
+        """The ARN of a filter for the datasets of tests/support/filters.py."""
+        with self.engine.begin() as conn:
+            made = store.insert(
+                conn,
+                kind="Filter",
+                arn=self.arn("Filter", name),
+                name=name,
+                status=status,
+                group_id=self.group_id,
+                doc={"filterExpression": text},
+                internal={"columns": columns(checked(text))},
+            )
+        return made.arn
 
     def add_campaign(self, version: Version, name: str, **config: Any) -> str:
         """The ARN of a campaign in CREATE PENDING that wants `version`; `config` is its campaignConfig."""

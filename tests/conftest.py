@@ -15,6 +15,7 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +77,17 @@ def migrated_template(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempP
 @pytest.fixture
 def settings(postgres: EmbeddedPostgres, migrated_template: str, tmp_path: Path) -> Iterator[Settings]:
     """A platform's settings: a home of its own, a fresh migrated database, one known access key."""
-    database = f"test_{uuid.uuid4().hex[:12]}"
-    execute(postgres, f"CREATE DATABASE {database} TEMPLATE {migrated_template}")
-    yield platform_settings(tmp_path / "home", postgres.url(database))
-    execute(postgres, f"DROP DATABASE {database} WITH (FORCE)")
+    with new_settings(postgres, migrated_template, tmp_path / "home") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared_settings(
+    postgres: EmbeddedPostgres, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Settings]:
+    """The same for all tests of a module together, which leave each other alone."""
+    with new_settings(postgres, migrated_template, tmp_path_factory.mktemp("shared") / "home") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +159,15 @@ def grumpy(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Answering]]:
     yield handler
     server.shutdown()
     server.server_close()
+
+
+@contextmanager
+def new_settings(postgres: EmbeddedPostgres, template: str, home: Path) -> Iterator[Settings]:
+    """Settings of a platform with a database that is gone afterwards."""
+    database = f"test_{uuid.uuid4().hex[:12]}"
+    execute(postgres, f"CREATE DATABASE {database} TEMPLATE {template}")
+    yield platform_settings(home, postgres.url(database))
+    execute(postgres, f"DROP DATABASE {database} WITH (FORCE)")
 
 
 def platform_settings(home: Path, database_url: str) -> Settings:

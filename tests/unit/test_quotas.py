@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +15,7 @@ from pipelines.control.context import Context
 from pipelines.control.creation import create
 from pipelines.quotas import QUOTAS, Quota, Quotas
 from pipelines.registry import store
+from pipelines.registry.database import engine
 from pipelines.settings import Settings, SettingsError
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -72,14 +73,30 @@ def test_a_value_that_is_no_number_is_refused(value: str) -> None:
 # Enforced --------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def connection(shared_settings: Settings) -> Iterator[Connection]:
+    database = engine(shared_settings, pool_size=1)
+    with database.connect() as connection:
+        yield connection
+    database.dispose()
+
+
 @pytest.fixture
-def make(settings: Settings, conn: Connection) -> Make:
+def conn(connection: Connection) -> Iterator[Connection]:
+    """In a transaction that leaves nothing."""
+    with connection.begin() as transaction:
+        yield connection
+        transaction.rollback()
+
+
+@pytest.fixture
+def make(shared_settings: Settings, conn: Connection) -> Make:
     """`make(kind, name)` as a Create operation does in its transaction, with quotas of two."""
     two = Quotas(tuple((quota.name, 2) for quota in QUOTAS))
-    context = Context(conn, replace(settings, quotas=two), "r-1", NOW)
+    context = Context(conn, replace(shared_settings, quotas=two), "r-1", NOW)
 
     def made(kind: str, name: str, **given: Any) -> store.Resource:
-        with conn.begin():
+        with conn.begin_nested():
             return create(context, kind, {"name": name, "jobName": name}, **{"doc": {}, **given})
 
     return made
@@ -100,9 +117,8 @@ def test_the_third_of_two_is_refused_and_leaves_nothing(quota: Quota, make: Make
     assert (
         "Cannot create a " not in str(refused.value) if quota.unfinished else "Cannot create a " in str(refused.value)
     )
-    with conn.begin():
-        assert len(store.of_kind(conn, quota.kind)) == 2
-        store.update(conn, first.id, status=store.ACTIVE if quota.unfinished else store.DELETE_PENDING)
+    assert len(store.of_kind(conn, quota.kind)) == 2
+    store.update(conn, first.id, status=store.ACTIVE if quota.unfinished else store.DELETE_PENDING)
     make(quota.kind, "r3", **counted(quota, group))
 
 

@@ -8,7 +8,7 @@ from pipelines.aws.errors import CONTROL, EVENTS, RUNTIME
 from pipelines.platform import supported
 from pipelines.platform.supported import LIFE, NOT_YET, YES
 from pipelines.platform.unavailable import REASONS
-from pipelines.quotas import QUOTAS, Quota
+from pipelines.quotas import FIELDS, QUOTAS, Quota
 from pipelines.recipes.catalogue import recipes
 
 _STATES = f"""\
@@ -58,7 +58,8 @@ def _lines() -> Iterator[str]:
     yield ""
     yield "AWS's numbers. `OPENPERSONALIZE_QUOTAS` changes them by name (`dataset_groups=20,schemas=1000`) or is `off`."
     yield ""
-    yield from _table(("name", "default", "counts"), ((f"`{q.name}`", str(q.default), _counting(q)) for q in QUOTAS))
+    quotas = ((f"`{one.name}`", str(one.default), _counting(one)) for one in (*QUOTAS, *FIELDS))
+    yield from _table(("name", "default", "counts"), quotas)
     yield ""
     yield "## Where we differ on purpose"
     for topic in supported.TOPICS:
@@ -106,6 +107,8 @@ def _recipes() -> Iterator[tuple[str, ...]]:
 
 
 def _counting(quota: Quota) -> str:
+    if quota in FIELDS:
+        return f"distinct columns that {'all filters of a dataset group read' if quota.per_group else 'a filter reads'}"
     what = "PENDING or IN_PROGRESS" if quota.unfinished else "neither failed nor being deleted"
     only = "".join(f", {name} {value}" for name, value in quota.only.items())
     return f"{quota.kind}, {what}{only}, {'of a dataset group' if quota.per_group else 'of the account'}"

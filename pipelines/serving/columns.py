@@ -21,6 +21,8 @@ from pipelines.serving.vocabulary import SEPARATOR
 
 Mask: TypeAlias = NDArray[np.bool_]
 
+# Unlike AWS, serving: a user's events count for filters however old they are. AWS forgets users without an imported event
+# for three months; who has bought something has it after that, too.
 MOST_EVENTS = 100
 """A user's newest events of each type count for filters (spec/filters.md section 4)."""
 DTYPES = {"int": np.int64, "long": np.int64, "float": np.float32, "double": np.float64, "boolean": np.bool_}
@@ -35,6 +37,9 @@ _COMPARE = {
 }
 
 
+# Unlike AWS, serving: a filter reads items as the version's training or last update knew them, so PutItems changes no
+# filter before the next of these. Which items an expression means is worked out once a version, and a request pays
+# nothing for it; events and PutUsers count at once.
 @dataclass(frozen=True)
 class Texts:
     """A column of texts; row r has the values `codes[offsets[r]:offsets[r + 1]]`, none if its cell is null."""

@@ -20,6 +20,7 @@ from bento.filters import Chosen, Filters
 from bento.histories import Histories, Wanted
 from bento.served import Served, exploration_columns
 from pipelines.aws.errors import InvalidInput, ResourceNotFound
+from pipelines.aws.unavailable import refuse_unavailable
 from pipelines.datasets.schema import property_name
 from pipelines.serving import calls
 from pipelines.serving.asked import Asked
@@ -168,8 +169,7 @@ def _campaign_arn(call: Mapping[str, Any]) -> str:
 
 def _check_not_yet(call: Mapping[str, Any]) -> None:
     """Members that need what does not exist yet: refused by name rather than ignored."""
-    if call.get("promotions"):
-        raise InvalidInput("promotions are not available yet: a promotion needs a filter.")
+    refuse_unavailable(promotions=call.get("promotions"))
     if call.get("metadataColumns"):
         raise InvalidInput(
             "metadataColumns cannot be used: the campaign does not have enableMetadataWithRecommendations."

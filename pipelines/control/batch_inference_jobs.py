@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pipelines.aws.errors import InvalidInput
+from pipelines.aws.unavailable import refuse_unavailable
 from pipelines.control import views
 from pipelines.control.batch_jobs import create_job, version_of
 from pipelines.control.by_hand import ROLE, in_run
 from pipelines.control.context import Context, Given
 from pipelines.control.creation import members
 from pipelines.control.exploration import check_exploration
-from pipelines.control.unavailable import refuse_unavailable
 from pipelines.recipes.catalogue import PERSONALIZED_RANKING, RELATED_ITEMS, USER_PERSONALIZATION, Recipe
 from pipelines.registry import wishes
 from pipelines.registry.store import Resource

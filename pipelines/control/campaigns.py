@@ -14,13 +14,13 @@ from sqlalchemy import Connection, func, select
 
 from pipelines.aws import arns, models
 from pipelines.aws.errors import CONTROL, InvalidInput, ResourceInUse
+from pipelines.aws.unavailable import refuse_unavailable
 from pipelines.control import auditing, lookup, views
 from pipelines.control.context import Context, Given
 from pipelines.control.creation import create
 from pipelines.control.exploration import check_exploration
 from pipelines.control.recipes import require_recipe
 from pipelines.control.solution_versions import resolve
-from pipelines.control.unavailable import refuse_unavailable
 from pipelines.registry import store, wishes
 from pipelines.registry.store import Resource
 from pipelines.settings import Settings

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pipelines.aws.errors import InvalidInput, ResourceInUse
+from pipelines.aws.unavailable import refuse_unavailable
 from pipelines.control import lookup, views
 from pipelines.control.by_hand import in_run
 from pipelines.control.context import Context, Given
 from pipelines.control.creation import create, members
 from pipelines.control.locations import check_source
-from pipelines.control.unavailable import refuse_unavailable
 from pipelines.datasets.streamed import newest_record
 from pipelines.registry import store, wishes
 from pipelines.registry.store import Resource

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 
 from pipelines.aws.errors import InvalidInput
 from pipelines.aws.numbers import decimal_number
+from pipelines.aws.unavailable import refuse_unavailable
 from pipelines.control.context import Given
 from pipelines.control.recipes import require_recipe
-from pipelines.control.unavailable import refuse_unavailable
 from pipelines.datasets.schema import EVENT_TYPE, EVENT_VALUE
 from pipelines.recipes.catalogue import Recipe
 from pipelines.recipes.hyperparameters import HyperparameterError

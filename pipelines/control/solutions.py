@@ -84,9 +84,8 @@ def update_solution(context: Context, given: Given) -> Given:
 def describe_solution(context: Context, given: Given) -> Given:
     """With the summary of its newest version, if it has one."""
     solution = lookup.require(context, "Solution", given["solutionArn"])
-    versions = store.children(context.conn, solution.id, "SolutionVersion")
-    latest = views.view(versions[-1]) if versions else None
-    return {"solution": {**views.view(solution), "latestSolutionVersion": latest}}
+    latest = store.newest_child(context.conn, solution.id, "SolutionVersion")
+    return {"solution": {**views.view(solution), "latestSolutionVersion": views.view(latest) if latest else None}}
 
 
 def _blockers(context: Context, solution: Resource) -> Iterable[Resource]:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import orjson
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import make_url
 
@@ -39,6 +40,7 @@ def engine(settings: Settings, *, pool_size: int = 4) -> Engine:
         pool_timeout=10,
         # An error goes to the log, and what is written may name users.
         hide_parameters=True,
+        json_deserializer=orjson.loads,
         connect_args={"connect_timeout": 5, "options": "-c timezone=UTC -c search_path=public"},
     )
 

@@ -13,10 +13,11 @@ import orjson
 from sqlalchemy import Connection, select, text, tuple_
 
 from pipelines.aws.errors import InvalidNextToken
-from pipelines.registry.store import Resource, resource_of
+from pipelines.registry.store import Resource
 from pipelines.registry.tables import resources
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SHOWN = [column for column in resources.c if column.name != "internal"]
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,14 @@ def page(
     token: str | None = None,
     limit: int = 100,
 ) -> Page:
-    """The resources of a kind, newest first; raises InvalidNextToken.
+    """The resources of a kind, newest first, `internal` left empty; raises InvalidNextToken.
 
-    The token names the last row shown, so resources made between two calls neither repeat nor push out others.
+    No list shows `internal`, and of a version it is more than all the rest. The token names the last row shown, so
+    resources made between two calls neither repeat nor push out others.
     """
     # With None, or a list of everything would take the tokens of one narrowed to what does not exist.
     scope = f"{kind}:{group_id}:{parent_id}"
-    query = select(resources).where(resources.c.kind == kind)
+    query = select(*_SHOWN).where(resources.c.kind == kind)
     if group_id is not None:
         query = query.where(resources.c.group_id == group_id)
     if parent_id is not None:
@@ -52,7 +54,7 @@ def page(
         created_at = text("'epoch'::timestamptz + :micros * interval '1 microsecond'").bindparams(micros=at)
         query = query.where(tuple_(resources.c.created_at, resources.c.id) < tuple_(created_at, last_id))
     query = query.order_by(resources.c.created_at.desc(), resources.c.id.desc()).limit(limit + 1)
-    rows = [resource_of(row) for row in conn.execute(query)]
+    rows = [Resource(**row._mapping, internal={}) for row in conn.execute(query)]
     last = rows[limit - 1] if len(rows) > limit else None
     next_token = encode(scope, _micros(last.created_at), last.id) if last else None
     return Page(rows[:limit], next_token)

@@ -60,6 +60,8 @@ UNFINISHED = frozenset(
         IN_PROGRESS,
     }
 )
+WORKING = UNFINISHED - {CREATE_STOPPING}
+"""Those whose work can still succeed or fail."""
 DELETING = frozenset({DELETE_PENDING, DELETE_IN_PROGRESS})
 
 
@@ -199,6 +201,14 @@ def children(conn: Connection, id: str, kind: str | None = None) -> list[Resourc
     """What hangs on the resource by parent_id, oldest first."""
     query = select(resources).where(resources.c.parent_id == id)
     return _all(conn, query if kind is None else query.where(resources.c.kind == kind))
+
+
+def newest_child(conn: Connection, id: str, kind: str) -> Resource | None:
+    """The last of `children`, without reading the others: a solution may have hundreds of versions."""
+    query = select(resources).where(resources.c.parent_id == id, resources.c.kind == kind)
+    newest = query.order_by(resources.c.created_at.desc(), resources.c.id.desc()).limit(1)
+    row = conn.execute(newest).one_or_none()
+    return resource_of(row) if row is not None else None
 
 
 def of_kind(conn: Connection, kind: str) -> list[Resource]:

@@ -57,9 +57,11 @@ resources = Table(
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
-Index("resources_kind_created", resources.c.kind, resources.c.created_at.desc(), resources.c.id)
-Index("resources_group", resources.c.group_id, resources.c.kind)
-Index("resources_parent", resources.c.parent_id, resources.c.kind)
+# In the order of the lists, of all or narrowed, so that a page reads the rows that it shows and no others.
+_NEWEST_FIRST = (resources.c.kind, resources.c.created_at.desc(), resources.c.id.desc())
+Index("resources_kind_created", *_NEWEST_FIRST)
+Index("resources_group", resources.c.group_id, *_NEWEST_FIRST)
+Index("resources_parent", resources.c.parent_id, *_NEWEST_FIRST)
 Index("resources_schema", resources.c.schema_id)
 Index("resources_status", resources.c.status, resources.c.kind)
 

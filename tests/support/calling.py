@@ -63,11 +63,13 @@ def signed(operation: str, body: bytes, now: datetime, region: str = "us-east-1"
     return Request("POST", "/", "", headers, body)
 
 
-def headers_of(operation: str, body: bytes, now: datetime, region: str, host: str) -> Mapping[str, str]:
+def headers_of(
+    operation: str, body: bytes, now: datetime, region: str, host: str, path: str = "/"
+) -> Mapping[str, str]:
     """Names in lower case."""
     stamp, target = f"{now:%Y%m%dT%H%M%SZ}", f"AmazonPersonalize.{operation}"
     scope, names = f"{stamp[:8]}/{region}/personalize/aws4_request", "host;x-amz-date;x-amz-target"
-    canonical = f"POST\n/\n\nhost:{host}\nx-amz-date:{stamp}\nx-amz-target:{target}\n\n{names}\n"
+    canonical = f"POST\n{path}\n\nhost:{host}\nx-amz-date:{stamp}\nx-amz-target:{target}\n\n{names}\n"
     digest = hashlib.sha256((canonical + hashlib.sha256(body).hexdigest()).encode()).hexdigest()
     key = ("AWS4" + SECRET_ACCESS_KEY).encode()
     for step in scope.split("/"):

@@ -12,7 +12,7 @@ fill the table.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -43,7 +43,7 @@ class Entry:
 
 def write(conn: Connection, entry: Entry) -> None:
     """Add a row in the caller's transaction."""
-    conn.execute(insert(audit).values(asdict(entry)))
+    conn.execute(insert(audit), vars(entry))
 
 
 def since(conn: Connection, at: datetime, key: str | None = None) -> Iterator[dict[str, Any]]:

@@ -16,9 +16,7 @@ from bento.database import Database
 from bento.deployments import Campaign
 from bento.lookups import Lookups
 from pipelines.aws.errors import InvalidInput, ResourceNotFound
-from pipelines.datasets.schema import Field
-from pipelines.filters.checking import check
-from pipelines.filters.parsing import parse
+from pipelines.filters.checking import kept
 from pipelines.filters.tree import Filter
 from pipelines.filters.values import Values, read_values
 
@@ -99,11 +97,5 @@ class Filters:
             if len(self._read_before) >= 1000:
                 self._read_before.clear()
             # In a thread: the first one loads the parser.
-            self._read_before[id] = await asyncio.to_thread(_tree, text, columns)
+            self._read_before[id] = await asyncio.to_thread(kept, text, columns)
         return Found(id, group_id, self._read_before[id])
-
-
-def _tree(text: str, columns: Mapping[str, Mapping[str, str]]) -> Filter:
-    """The filter as it was checked when it was made: against the columns that it reads, as they were then."""
-    fields = {dataset: [Field(*column) for column in of.items()] for dataset, of in columns.items()}
-    return check(text, parse(text), fields)

@@ -16,6 +16,7 @@ from pipelines.datasets.schema import EVENT_TYPE
 from pipelines.datasets.schema import Field as Column
 from pipelines.filters import tree
 from pipelines.filters.failing import refused
+from pipelines.filters.parsing import parse
 from pipelines.filters.tree import (
     ACTION_INTERACTIONS,
     CURRENT_ITEM,
@@ -82,6 +83,11 @@ def columns(filter: Filter) -> dict[str, dict[str, str]]:
                         dataset = _DATASET_BEHIND.get(field.dataset, field.dataset)
                         found.setdefault(dataset, {})[field.column] = str(field.type)
     return found
+
+
+def kept(text: str, columns: Mapping[str, Mapping[str, str]]) -> Filter:
+    """The filter of an expression that was checked before, from what `columns` said of it then."""
+    return check(text, parse(text), {of: [Column(*column) for column in used.items()] for of, used in columns.items()})
 
 
 @dataclass(frozen=True)

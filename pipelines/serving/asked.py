@@ -25,7 +25,7 @@ class Asked:
     """The item that others are to go with (RELATED_ITEMS)."""
     context: Mapping[str, str] = field(default_factory=dict)
     """Column of the Interactions dataset -> value: the situation that the user is in."""
-    user_record: Mapping[str, str | None] | None = None
+    user_record: Mapping[str, object] | None = None
     """The user's newest record of PutUsers by column name, if one came after the training."""
     exploration: Exploration | None = None
     """How much the list explores; None: not at all."""

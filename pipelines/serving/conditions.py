@@ -71,14 +71,15 @@ def is_null(one: Column) -> bool:
     return not len(one.codes) if isinstance(one, Texts) else not one.known[0]
 
 
-def one_cell(field: Field, column: Column, cell: str | None) -> Column:
-    """A column of one row, from the text that a record has; null if that is no such number."""
+def one_cell(field: Field, column: Column, cell: object) -> Column:
+    """A column of one row, from what a record has; null if that is no such number."""
+    text = None if cell is None else str(cell)
     if isinstance(column, Texts):
-        return Texts.of_cells([cell])
+        return Texts.of_cells([text])
     if field.type == "boolean":
-        return Numbers(np.array([cell == "true"]), np.array([cell is not None]))
+        return Numbers(np.array([text == "true"]), np.array([text is not None]))
     try:
-        number = None if cell is None else literal(field, cell)
+        number = None if text is None else literal(field, text)
         return Numbers(np.array([number or 0], column.numbers.dtype), np.array([number is not None]))
     except (ValueError, OverflowError):
         return Numbers(np.zeros(1, column.numbers.dtype), np.zeros(1, np.bool_))

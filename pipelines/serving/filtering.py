@@ -49,8 +49,8 @@ class FilterAsked:
     now: float
     """Epoch seconds."""
     streamed: TypedEvents = ()
-    user_record: Mapping[str, str | None] | None = None
-    """The user's newest record of PutUsers by column name, as text, if one came after the training."""
+    user_record: Mapping[str, object] | None = None
+    """The user's newest record of PutUsers by column name, if one came after the training."""
 
 
 _NOTHING = FilterAsked({}, "", None, 0.0)

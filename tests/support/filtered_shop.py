@@ -73,6 +73,16 @@ def _column(of: Schema, records: Sequence[Record]) -> Column:
     return Numbers(np.array([cell or 0 for cell in cells], DTYPES[of.avro]), known)
 
 
+def newest_hundred(events: Sequence[tuple[str, str | None]]) -> list[tuple[str, str | None]]:
+    """Of each type the newest hundred, as a version keeps them."""
+    left: list[tuple[str, str | None]] = []
+    for item, kind in reversed(events):
+        same = [one for _, one in left if (one or "").casefold() == (kind or "").casefold()]
+        if len(same) < 100:
+            left.append((item, kind))
+    return left[::-1]
+
+
 # The slow evaluator ---------------------------------------------------------------------------------------
 
 _COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}

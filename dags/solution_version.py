@@ -8,7 +8,7 @@ from typing import Any
 from airflow import sdk
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Param, dag, get_current_context, task
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from pipelines import dag_lineage as lineage
 from pipelines import dag_support as support
@@ -27,6 +27,9 @@ this run trains it.
 | `judge` | compares NDCG@25 with what the campaigns serve that follow; ends the run where none follows | *Clear* it |
 | `approve` | only of a version that fell by more than `allowed_fall`: waits up to a week for a person, see *Required Actions* of this page; takes no worker meanwhile | nobody's answer counts as Reject |
 | `deploy` | campaigns with `syncWithLatestSolutionVersion` move to it | the version is ACTIVE all the same; deploy it with DAG `campaign_deployment`, or *Clear* |
+
+A version that a client stops (`StopSolutionVersionCreation`) ends its training within seconds: the task in progress and all
+after it are *skipped*, and the run ends in success. It cannot be taken up again.
 
 A failed run leaves the version in CREATE FAILED with the reason in `failureReason`; what was served before goes on.
 Two versions of one solution queue for its branch; versions of different solutions are made side by side, as far as
@@ -82,12 +85,15 @@ def solution_version() -> None:
     def claim() -> str:
         from pipelines.aws.errors import AwsError
         from pipelines.settings import Settings
-        from pipelines.versions import VersionFailed, claim
+        from pipelines.versions import VersionFailed, VersionStopped, claim
 
         context = get_current_context()
         params = context["params"]
         support.announce(context["dag_run"].conf)
-        with support.no_retry(AirflowFailException, VersionFailed, AwsError, ValueError):
+        with (
+            support.no_retry(AirflowFailException, VersionFailed, AwsError, ValueError),
+            support.no_retry(AirflowSkipException, VersionStopped),
+        ):
             version_id = params["resource_id"]
             if version_id is None:
                 if params["solution_arn"] is None:
@@ -102,10 +108,13 @@ def solution_version() -> None:
     def reproduce(version_id: str) -> None:
         from pipelines.disk import DiskFull
         from pipelines.settings import Settings
-        from pipelines.versions import VersionFailed, reproduce
+        from pipelines.versions import VersionFailed, VersionStopped, reproduce
 
         support.announce(get_current_context()["dag_run"].conf)
-        with support.no_retry(AirflowFailException, VersionFailed, DiskFull):
+        with (
+            support.no_retry(AirflowFailException, VersionFailed, DiskFull),
+            support.no_retry(AirflowSkipException, VersionStopped),
+        ):
             reproduce(Settings.from_env(), version_id)
 
     @task(
@@ -115,11 +124,14 @@ def solution_version() -> None:
     )
     def publish(version_id: str) -> None:
         from pipelines.settings import Settings
-        from pipelines.versions import VersionFailed, publish
+        from pipelines.versions import VersionFailed, VersionStopped, publish
 
         context, settings = get_current_context(), Settings.from_env()
         support.announce(context["dag_run"].conf)
-        with support.no_retry(AirflowFailException, VersionFailed):
+        with (
+            support.no_retry(AirflowFailException, VersionFailed),
+            support.no_retry(AirflowSkipException, VersionStopped),
+        ):
             publish(settings, version_id)
         lineage.emit(context, sdk, lineage.VERSIONS, lineage.trained(settings, version_id))
 

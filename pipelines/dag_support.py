@@ -91,7 +91,7 @@ def announce(conf: Mapping[str, Any] | None) -> None:
 
 @contextmanager
 def no_retry(failure: type[Exception], *causes: type[Exception]) -> Iterator[None]:
-    """Raise `failure` (Airflow's AirflowFailException) for `causes`, which trying again cannot mend."""
+    """Raise `failure` (Airflow's AirflowFailException or AirflowSkipException) for `causes`, which trying again cannot mend."""
     try:
         yield
     except causes as error:

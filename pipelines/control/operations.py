@@ -65,6 +65,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "DescribeSolutionVersion": solution_versions.describe,
     "ListSolutionVersions": solution_versions.list_solution_versions,
     "GetSolutionMetrics": solution_versions.get_solution_metrics,
+    "StopSolutionVersionCreation": solution_versions.stop_solution_version_creation,
     "CreateCampaign": campaigns.create_campaign,
     "DescribeCampaign": campaigns.describe,
     "ListCampaigns": campaigns.list_all,

@@ -113,7 +113,8 @@ def check_trainable(context: Context, solution: Resource) -> None:
 
 
 def _refuse_taken_name(context: Context, solution: Resource, name: str | None) -> None:
-    if any(version.name == name for version in store.children(context.conn, solution.id, "SolutionVersion")):
+    siblings = store.children(context.conn, solution.id, "SolutionVersion") if name is not None else []
+    if any(version.name == name for version in siblings):
         raise ResourceAlreadyExists(f"{solution.arn} already has a solution version named {name}.")
 
 
@@ -129,9 +130,27 @@ def get_solution_metrics(context: Context, given: Given) -> Given:
     version = lookup.require(context, "SolutionVersion", given["solutionVersionArn"])
     if version.status == store.CREATE_FAILED:
         raise InvalidInput(f"{version.arn} has no metrics: its training failed: {version.failure_reason}")
+    if version.status == store.CREATE_STOPPED:
+        raise InvalidInput(f"{version.arn} has no metrics: its training was stopped.")
     if version.status != store.ACTIVE:
         raise ResourceInUse(f"{version.arn} is {version.status}; metrics are there once it is ACTIVE.")
     return {"solutionVersionArn": version.arn, "metrics": version.internal.get("metrics", {})}
+
+
+def stop_solution_version_creation(context: Context, given: Given) -> Given:
+    """CREATE STOPPED at once if nothing has begun, else CREATE STOPPING until its processes have ended.
+
+    Raises ResourceInUse in any other state. How it reaches the processes: pipelines/versions/stopping.py.
+    """
+    version = lookup.lock(context, "SolutionVersion", given["solutionVersionArn"])
+    stopped = {store.CREATE_PENDING: store.CREATE_STOPPED, store.CREATE_IN_PROGRESS: store.CREATE_STOPPING}
+    if version.status not in stopped:
+        raise ResourceInUse(
+            f"{version.arn} is {version.status}; only a version that is CREATE PENDING or CREATE IN_PROGRESS can be stopped."
+        )
+    store.update(context.conn, version.id, status=stopped[version.status])
+    wishes.wake_reconciler(context.conn)
+    return {}
 
 
 def resolve(context: Context, arn: str) -> Resource:

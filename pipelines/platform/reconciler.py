@@ -29,6 +29,7 @@ from pipelines.platform.questions import settle_questions
 from pipelines.platform.recommenders import advance_recommenders
 from pipelines.platform.removal import remove_deleted
 from pipelines.platform.runs import settle_runs, start_runs
+from pipelines.platform.stopping import end_stopped
 from pipelines.platform.unavailable import end_unavailable
 from pipelines.platform.upkeep import (
     collect_repositories,
@@ -131,6 +132,7 @@ def duties(settings: Settings, airflow: Airflow, at: float) -> list[Duty]:
         Duty("starting DAG runs", lambda conn, now: start_runs(conn, airflow, now).problem),
         Duty("activating campaigns", quietly(activate_campaigns)),
         Duty("moving recommenders on", quietly(advance_recommenders)),
+        Duty("ending versions that were stopped", quietly(lambda conn, _: end_stopped(conn, settings))),
         Duty("ending what is not available yet", quietly(lambda conn, _: end_unavailable(conn))),
         Duty("removing what was deleted", quietly(lambda conn, now: remove_deleted(conn, settings, now))),
         Duty("looking at DAG runs", lambda conn, now: settle_runs(conn, airflow, now).problem, LOOK_SECONDS),

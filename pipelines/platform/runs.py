@@ -54,7 +54,7 @@ def start_runs(conn: Connection, airflow: Airflow, now: datetime) -> Outcome:
     """Start what was wished and has no run yet, oldest first; stops at the first that Airflow cannot take now."""
     started = 0
     for wish in _wishes(conn, _open().where(outbox.c.started_at.is_(None))):
-        if wish.status not in store.UNFINISHED:
+        if wish.status not in store.WORKING:
             _settle(conn, wish, now)
             continue
         try:
@@ -75,7 +75,7 @@ def settle_runs(conn: Connection, airflow: Airflow, now: datetime) -> Outcome:
     """Look at every started run whose resource has not ended: without a living run it turns CREATE FAILED or FAILED."""
     settled = 0
     for wish in _wishes(conn, _open().where(outbox.c.started_at.is_not(None))):
-        if wish.status not in store.UNFINISHED:
+        if wish.status not in store.WORKING:
             _settle(conn, wish, now)
             settled += 1
             continue
@@ -129,7 +129,7 @@ def _fail(conn: Connection, wish: Row[Any], now: datetime, reason: str) -> None:
     """CREATE FAILED or FAILED, unless the run's own last step has ended it in the meantime."""
     with conn.begin():
         resource = store.get(conn, id=wish.resource_id, lock=True)
-        if resource is not None and resource.status in store.UNFINISHED:
+        if resource is not None and resource.status in store.WORKING:
             status = store.failed_status(resource.kind)
             store.update(conn, resource.id, status=status, failure_reason=reason)
             log.warning("%s: %s: %s", resource.arn, status, reason)

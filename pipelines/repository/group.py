@@ -31,7 +31,7 @@ class GroupRepository(Contents):
         are still in the cache. The worktree is gone afterwards, whatever happens inside.
         """
         self.ensure()
-        end_leftovers(self._job_name(job_id))
+        self.end_leftovers(job_id)
         with everywhere(
             self._settings, self._jobs, shared=True, waiting_for="what removes the group's old data"
         ) as lock:
@@ -46,6 +46,10 @@ class GroupRepository(Contents):
                 finally:
                     self._clear(job_id)
             leave_nothing(self._settings)
+
+    def end_leftovers(self, job_id: str) -> None:
+        """End the processes on this machine that a killed attempt of the job has left."""
+        end_leftovers(self._job_name(job_id))
 
     @property
     def _jobs(self) -> str:

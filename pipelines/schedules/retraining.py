@@ -103,6 +103,9 @@ def ended(settings: Settings, version_id: str) -> bool:
     log.info("%s is %s", version.arn, version.status)
     if version.status in store.UNFINISHED:
         return False
+    if version.status == store.CREATE_STOPPED:
+        # As somebody wanted: nothing is wrong.
+        return True
     if version.status != store.ACTIVE:
         raise TrainingFailed(f"{version.arn} is {version.status}: {version.failure_reason}")
     return True

@@ -7,7 +7,7 @@ ended early. All can be repeated after a crash.
 
 from pipelines.versions.claiming import claim
 from pipelines.versions.deploying import deploy, is_deployed
-from pipelines.versions.errors import DeploymentFailed, VersionFailed, VersionGone
+from pipelines.versions.errors import DeploymentFailed, VersionFailed, VersionGone, VersionStopped
 from pipelines.versions.failing import fail
 from pipelines.versions.publishing import publish
 from pipelines.versions.reproducing import reproduce
@@ -17,6 +17,7 @@ __all__ = [
     "DeploymentFailed",
     "VersionFailed",
     "VersionGone",
+    "VersionStopped",
     "claim",
     "deploy",
     "fail",

@@ -14,7 +14,7 @@ from pipelines.registry.database import engine
 from pipelines.registry.tables import SCHEMA
 from pipelines.settings import Settings
 from pipelines.versions.errors import VersionFailed, VersionGone
-from pipelines.versions.lookup import Subject, subject
+from pipelines.versions.lookup import Subject, refuse_stopped, subject
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +43,9 @@ def claim(settings: Settings, version_id: str) -> None:
 
 
 def start(conn: Connection, version_id: str) -> Subject:
-    """Mark the version as in progress, also when a step in the middle is repeated; raises VersionGone."""
+    """Mark the version as in progress, also when a step in the middle is repeated; raises VersionGone, VersionStopped."""
     found = subject(conn, version_id, lock=True)
+    refuse_stopped(found.version)
     if found.version.status not in STARTABLE:
         raise VersionGone(
             f"Solution version {found.version.arn} is {found.version.status}; create a new version to train again."

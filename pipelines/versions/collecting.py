@@ -61,8 +61,9 @@ def decide(conn: Connection, solution: Resource, keep_last: int) -> list[Decisio
 
 
 def _has_something(version: Resource) -> bool:
-    """A training that failed has, if only what came after it failed."""
-    failed_early = version.status == store.CREATE_FAILED and "tag" not in version.internal
+    """A training that failed or was stopped has, if only what came after it did."""
+    unmade = (store.CREATE_FAILED, store.CREATE_STOPPED)
+    failed_early = version.status in unmade and "tag" not in version.internal
     return not (version.internal.get(DROPPED) or failed_early)
 
 

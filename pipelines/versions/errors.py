@@ -11,5 +11,9 @@ class VersionGone(VersionFailed):
     """The version or its solution was deleted, or it has already ended."""
 
 
+class VersionStopped(VersionGone):
+    """A client has stopped the making of the version; nothing has failed."""
+
+
 class DeploymentFailed(Exception):
     """The campaign goes on with what it served; the text says why it could not move."""

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from pipelines.registry import store
 from pipelines.registry.store import Resource
-from pipelines.versions.errors import VersionGone
+from pipelines.versions.errors import VersionGone, VersionStopped
 
 NO_LONGER_REPRODUCIBLE = "no_longer_reproducible"
 """Member of `internal` of what a data deletion job took inputs or outputs from: {job, when}."""
@@ -23,6 +23,9 @@ UPDATES = "updates"
 edition, at, rows, items} and what it was made from: {snapshots, event_cutoff, record_cutoffs}."""
 UPDATING = "updating"
 """The same of the one that is being made: {number, edition, at} and what from; None: none is."""
+
+STOPPED = frozenset({store.CREATE_STOPPING, store.CREATE_STOPPED})
+"""Of a version whose making a client has stopped: it cannot be taken up again."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +84,18 @@ def subject(conn: Connection, version_id: str, *, lock: bool = False) -> Subject
 
 
 def unfinished(conn: Connection, version_id: str) -> Subject:
-    """The version with both rows held, which must not have ended yet; raises VersionGone."""
+    """The version with both rows held, which must not have ended yet; raises VersionGone, VersionStopped."""
     found = subject(conn, version_id, lock=True)
+    refuse_stopped(found.version)
     if found.version.status not in store.UNFINISHED:
         raise VersionGone(f"Solution version {found.version.arn} is {found.version.status} already.")
     return found
+
+
+def refuse_stopped(version: Resource) -> None:
+    """Raise VersionStopped for a version that a client has stopped."""
+    if version.status in STOPPED:
+        raise VersionStopped(f"Solution version {version.arn} was stopped; create a new version to train again.")
 
 
 def dropped(version: Resource) -> str | None:

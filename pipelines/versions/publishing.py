@@ -17,8 +17,9 @@ from pipelines.repository import GroupRepository
 from pipelines.settings import Settings
 from pipelines.versions import bentos
 from pipelines.versions.claiming import start
-from pipelines.versions.errors import VersionGone
+from pipelines.versions.errors import VersionGone, VersionStopped
 from pipelines.versions.lookup import BASE, Subject, dropped, subject, unfinished
+from pipelines.versions.stopping import stoppable
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +31,14 @@ ARTEFACT = "data/artefact"
 def publish(settings: Settings, version_id: str) -> None:
     """Build the Bento from the version's tag, then make the version ACTIVE with its metrics, in one transaction.
 
-    Nothing to do when an earlier attempt got that far. Raises VersionGone when the solution was deleted meanwhile;
-    the Bento is then removed again.
+    Nothing to do when an earlier attempt got that far. Raises VersionGone when the solution was deleted meanwhile,
+    VersionStopped when a client stops the version; the Bento is then removed again.
     """
+    with stoppable(settings, version_id):
+        _publish(settings, version_id)
+
+
+def _publish(settings: Settings, version_id: str) -> None:
     database = engine(settings, pool_size=1)
     try:
         with database.begin() as conn:
@@ -40,10 +46,13 @@ def publish(settings: Settings, version_id: str) -> None:
                 log.info("an earlier attempt has already published version %s", version_id)
                 return
             found = start(conn, version_id)
-        reports, tuned = build(settings, found, found.tag), _tuned(settings, found)
         try:
+            reports, tuned = build(settings, found, found.tag), _tuned(settings, found)
             with database.begin() as conn:
                 _activate(conn, version_id, reports, tuned)
+        except VersionStopped:
+            bentos.remove(settings, found.solution.id, version_id)
+            raise
         except VersionGone:
             _remove_if_deleted(settings, database, found)
             raise

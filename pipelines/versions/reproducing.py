@@ -23,6 +23,7 @@ from pipelines.versions.inputs import input_bytes, lay_out
 from pipelines.versions.lookup import BASE, Subject, subject
 from pipelines.versions.params import params, recipe_of
 from pipelines.versions.stage_log import repro
+from pipelines.versions.stopping import stoppable
 from pipelines.versions.updatable import refuse_lost
 
 log = logging.getLogger(__name__)
@@ -36,13 +37,22 @@ BYTES_PER_INPUT_BYTE = 4
 def reproduce(settings: Settings, version_id: str) -> None:
     """Make the version's outputs and tag them; nothing to do when an earlier attempt got that far.
 
-    Raises VersionFailed with the reason that a stage gave, CommandFailed or RepositoryError otherwise.
+    Raises VersionFailed with the reason that a stage gave, VersionStopped when a client stops it, CommandFailed or
+    RepositoryError otherwise.
     """
+    with stoppable(settings, version_id):
+        _reproduce(settings, version_id)
+
+
+def _reproduce(settings: Settings, version_id: str) -> None:
     database = engine(settings, pool_size=1)
     try:
         with database.begin() as conn:
+            repository = GroupRepository(settings, subject(conn, version_id).group_id)
+        # Before it turns out that the version was stopped: what works on it then ends with it.
+        repository.end_leftovers(version_id)
+        with database.begin() as conn:
             found = start(conn, version_id)
-        repository = GroupRepository(settings, found.group_id)
         repository.ensure()
         started, cpu = time.monotonic(), _cpu_seconds()
         if repository.has(found.tag):

@@ -240,3 +240,19 @@ def test_a_deletion_that_airflow_has_lost_before_it_began_is_started_again(
     settle_runs(conn, airflow, LATER)
     assert start_runs(conn, airflow, LATER).changed == 1
     assert look(conn, deletion.id).status == store.PENDING
+
+
+def test_a_run_whose_version_is_stopped_is_waited_for_no_more(conn: Connection, airflow: Runs) -> None:
+    version, run_id = wish(conn)
+    waiting, unstarted = wish(conn, "00000002")
+    start_runs(conn, airflow, NOW)
+    with conn.begin():
+        conn.execute(outbox.update().where(outbox.c.run_id == unstarted).values(started_at=None))
+        store.update(conn, version.id, status=store.CREATE_STOPPING)
+        store.update(conn, waiting.id, status=store.CREATE_STOPPED)
+    airflow.states = {run_id: "failed"}
+    assert (settle_runs(conn, airflow, LATER).changed, start_runs(conn, airflow, LATER).changed) == (1, 0)
+    assert airflow.states == {run_id: "failed"}
+    assert (look(conn, version.id).status, look(conn, waiting.id).status) == ("CREATE STOPPING", "CREATE STOPPED")
+    with conn.begin():
+        assert conn.execute(select(outbox).where(outbox.c.settled_at.is_(None))).all() == []

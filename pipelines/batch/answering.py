@@ -19,11 +19,14 @@ from pipelines.aws.errors import InvalidInput
 from pipelines.batch import lines, streamed
 from pipelines.batch.streamed import Window
 from pipelines.datasets.schema import property_name
+from pipelines.filters.checking import kept
+from pipelines.filters.values import Values, read_values
 from pipelines.registry.database import engine
 from pipelines.serving import calls
 from pipelines.serving.artefact import Artefact
 from pipelines.serving.asked import Asked
 from pipelines.serving.exploration import Exploration
+from pipelines.serving.filtering import FilterAsked, Filtered, Filtering, TypedEvents
 from pipelines.serving.recommender import Recommender
 from pipelines.settings import Settings
 
@@ -48,6 +51,8 @@ class Task:
     """The Users dataset."""
     users: tuple[int, int]
     """The same of its records."""
+    filter: tuple[str, Mapping[str, Mapping[str, str]]] | None = None
+    """Expression of the job's filter, and the columns that it reads, as `kept` takes them (pipelines/filters)."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ class _Line:
     text: bytes
     given: dict[str, Any] = field(default_factory=dict)
     call: dict[str, Any] = field(default_factory=dict)
+    values: Values = field(default_factory=dict)
     asked: Asked | None = None
     error: str | None = None
 
@@ -80,13 +86,16 @@ class Answerer:
         # What an update wrote says itself what it knows.
         after = {"events": task.events[0], "users": task.users[0], **artefact.cutoffs}
         self._events = Window(task.group_id, after["events"], task.events[1])
-        known = task.users_id is not None and bool(artefact.user_columns)
+        self._filter = kept(*task.filter) if task.filter is not None else None
+        self._filtering = Filtering(artefact, self._filter) if self._filter is not None else None
+        self._columns = {*artefact.user_columns, *(self._filtering.user_columns if self._filtering else ())}
+        known = task.users_id is not None and bool(self._columns)
         self._users = Window(str(task.users_id), after["users"], task.users[1]) if known else None
 
     def answer(self, file: str, first: int, data: bytes) -> Answered:
         """One line for each of `data` that is not empty, in their order; the first is line `first` of the file."""
         asked = [self._read(number, line) for number, line in _numbered(first, data)]
-        self._look_up([line for line in asked if line.asked is not None])
+        self._look_up(asked)
         written = [self._answer(file, line) for line in asked]
         return Answered(b"".join(written), sum(line.error is not None for line in asked))
 
@@ -95,29 +104,48 @@ class Answerer:
         try:
             line.given = lines.parse(text)
             line.call = lines.call(line.given, self._operation, self.task.num_results)
-            line.asked = calls.asked(self.recommender.artefact, self._operation, line.call)
+            asked = calls.asked(self.recommender.artefact, self._operation, line.call)
+            line.values = self._values(line.given, asked)
+            line.asked = asked
         except (lines.BadLine, InvalidInput) as error:
             line.error = str(error)
         return line
 
-    def _look_up(self, asked: list[_Line]) -> None:
-        if not self.recommender.artefact.is_personal or not asked:
-            return
-        users = {line.asked.user_key for line in asked if line.asked is not None}
+    def _values(self, given: Mapping[str, Any], asked: Asked) -> Values:
+        values = lines.filter_values(given)
+        if self._filter is None or self._filtering is None:
+            if values:
+                raise InvalidInput("filterValues is given, but the job has no filterArn.")
+            return {}
+        if self._filtering.needs_user and not asked.user_key:
+            raise InvalidInput("userId is required: the filter is about what the user did or is.")
+        return read_values(self._filter, values)
+
+    def _look_up(self, found: list[_Line]) -> None:
+        """Put into what is asked what was streamed of the users."""
+        users = {line.asked.user_key for line in found if line.asked is not None}
+        typed = self._filtering is not None and self._filtering.reads_events
         with self._database.begin() as conn:
-            events = streamed.events(conn, self._events, users)
+            events = streamed.events(conn, self._events, users) if self.recommender.artefact.is_personal else {}
+            types = streamed.typed(conn, self._events, users) if typed else {}
             records = streamed.records(conn, self._users, users) if self._users is not None else {}
-        for line in asked:
+        for line in found:
             if line.asked is not None:
                 key = line.asked.user_key
-                line.asked = replace(
-                    line.asked, streamed=events.get(key, ()), user_record=self._record(records.get(key))
-                )
+                record = self._record(records.get(key))
+                asked = replace(line.asked, streamed=events.get(key, ()), user_record=record)
+                line.asked = self._filtered(asked, line.values, types.get(key, ()))
 
-    def _record(self, record: Mapping[str, str | None] | None) -> Mapping[str, object] | None:
+    def _record(self, record: Mapping[str, str | None] | None) -> Mapping[str, str | None] | None:
         if record is None:
             return None
-        return {column: record.get(property_name(column)) for column in self.recommender.artefact.user_columns}
+        return {column: record.get(property_name(column)) for column in self._columns}
+
+    def _filtered(self, asked: Asked, values: Values, types: TypedEvents) -> Asked:
+        if self._filtering is None:
+            return asked
+        brought = FilterAsked(values, asked.user_key, asked.item_id, self.task.now, types, asked.user_record)
+        return replace(asked, filtered=Filtered(self._filtering, brought))
 
     def _answer(self, file: str, line: _Line) -> bytes:
         if line.asked is None:

@@ -64,6 +64,8 @@ def _name(one: SourceFile) -> str:
     return one.name.rpartition("/")[2]
 
 
+# Unlike AWS, serving: two input files of a batch inference job that have the same name, in different folders, are refused.
+# Both would be answered in `<name>.out` of the one output folder.
 def _check(found: Sequence[SourceFile]) -> None:
     total = sum(one.size for one in found)
     if len(found) > MOST_FILES:

@@ -19,6 +19,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from pipelines.aws.errors import InvalidInput
 from pipelines.batch.answering import Task
 from pipelines.batch.errors import BatchRefused
 from pipelines.batch.files import CHUNK_LINES, answer_files
@@ -30,16 +31,21 @@ from pipelines.datasets.handover import link
 from pipelines.datasets.streamed import newest_event, newest_record
 from pipelines.datasets.target import find_target
 from pipelines.disk import require_disk
+from pipelines.filters.checking import kept
 from pipelines.registry import store
 from pipelines.registry.database import transaction
 from pipelines.registry.reasons import shortened
 from pipelines.registry.store import Resource
+from pipelines.serving.artefact import Artefact
+from pipelines.serving.filtering import Filtering
 from pipelines.serving.local import fetch
 from pipelines.settings import Settings
 from pipelines.versions.lookup import dropped
 
 log = logging.getLogger(__name__)
 
+# Unlike AWS, serving: a batch inference job answers from the model and the streamed rows as they are when its work begins.
+# So one that is killed and goes on writes the files of one that was not.
 BEGAN = "began"
 """Member of a job's `internal`: {events, users}, numbers of the newest streamed rows when its work began."""
 REFUSED = (BatchRefused, ImportRefused, ExportRefused)
@@ -113,7 +119,10 @@ def _start(settings: Settings, job_id: str) -> Job | None:
         version = store.get(conn, id=resource.parent_id) if resource is not None else None
         if resource is None or version is None:
             return None
-        _check(resource, version)
+        gone = dropped(version)
+        if gone is not None:
+            raise BatchRefused(gone)
+        filter = store.get(conn, arn=resource.doc["filterArn"]) if "filterArn" in resource.doc else None
         users = next(
             (
                 one
@@ -127,21 +136,13 @@ def _start(settings: Settings, job_id: str) -> Job | None:
             "users": newest_record(conn, users.id) if users is not None else 0,
         }
         store.update(conn, job_id, status=store.CREATE_IN_PROGRESS, internal={BEGAN: began})
-    return Job(resource, version, _task(resource, version, users, began), settings.batch_dir / job_id)
+    task = _task(resource, version, users, began, filter)
+    return Job(resource, version, task, settings.batch_dir / job_id)
 
 
-def _check(resource: Resource, version: Resource) -> None:
-    gone = dropped(version)
-    if gone is not None:
-        raise BatchRefused(gone)
-    if "filterArn" in resource.doc:
-        raise BatchRefused(
-            "Filters are not available yet in batch inference jobs; create the job without filterArn and take the items "
-            "that must not appear out of its output."
-        )
-
-
-def _task(resource: Resource, version: Resource, users: Resource | None, began: dict[str, int]) -> Task:
+def _task(
+    resource: Resource, version: Resource, users: Resource | None, began: dict[str, int], filter: Resource | None
+) -> Task:
     trained = version.internal
     return Task(
         seed=_seed(resource),
@@ -152,6 +153,8 @@ def _task(resource: Resource, version: Resource, users: Resource | None, began: 
         events=(int(trained.get("event_cutoff", 0)), began["events"]),
         users_id=users.id if users is not None else None,
         users=(int(trained.get("record_cutoffs", {}).get("USERS", 0)), began["users"]),
+        # It is not deleted while a job uses it.
+        filter=(filter.doc["filterExpression"], filter.internal["columns"]) if filter is not None else None,
     )
 
 
@@ -164,6 +167,7 @@ def _infer(settings: Settings, job: Job) -> Mark:
     target = find_target(settings, job.destination["path"], job.destination.get("kmsKeyArn"))
     inputs = bring(settings, job.source, job.work / "input")
     artefact = _artefact(settings, job)
+    _check_filter(job.task, artefact)
     lines, output = sum(one.lines for one in inputs), job.work / "output"
     require_disk(job.work, _bytes_of_answers(job, inputs))
     with started(settings, job.task, artefact, -(-lines // CHUNK_LINES)) as processes:
@@ -181,6 +185,14 @@ def _infer(settings: Settings, job: Job) -> Mark:
         f"{mark.lines:,}", f"{mark.failed:,}", len(inputs), job.destination["path"],
     )  # fmt: skip
     return mark
+
+
+def _check_filter(task: Task, artefact: Path) -> None:
+    if task.filter is not None:
+        try:
+            Filtering(Artefact.open(artefact), kept(*task.filter))
+        except InvalidInput as error:
+            raise BatchRefused(str(error)) from None
 
 
 def _bytes_of_answers(job: Job, inputs: Sequence[Input]) -> int:

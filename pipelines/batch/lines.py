@@ -43,6 +43,7 @@ def parse(line: bytes) -> dict[str, Any]:
     return given
 
 
+# Unlike AWS, serving: a line of a batch inference job may have a `context`, as a request has. AWS documents none.
 def call(given: Mapping[str, Any], operation: str, num_results: int) -> dict[str, Any]:
     """What a request of the runtime's `operation` would say, which rules the rest; raises BadLine naming the member."""
     asked: dict[str, Any] = {"numResults": num_results}
@@ -52,10 +53,13 @@ def call(given: Mapping[str, Any], operation: str, num_results: int) -> dict[str
     if operation == GET_PERSONALIZED_RANKING:
         asked["inputList"] = _item_list(given.get("itemList"))
     if given.get("context") is not None:
-        asked["context"] = _context(given["context"])
-    if given.get("filterValues"):
-        raise BadLine("filterValues is given, but the job has no filterArn.")
+        asked["context"] = _strings("context", given["context"])
     return asked
+
+
+def filter_values(given: Mapping[str, Any]) -> dict[str, str]:
+    """The line's filterValues; raises BadLine."""
+    return _strings("filterValues", given["filterValues"]) if given.get("filterValues") is not None else {}
 
 
 def answer(given: Mapping[str, Any], scored: Sequence[Scored], has_scores: bool) -> bytes:
@@ -92,7 +96,7 @@ def _item_list(value: Any) -> list[str]:
     return [_id("An id of itemList", one) for one in value]
 
 
-def _context(value: Any) -> dict[str, str]:
+def _strings(member: str, value: Any) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
-        raise BadLine("context must be an object whose values are strings.")
+        raise BadLine(f"{member} must be an object whose values are strings.")
     return value

@@ -12,6 +12,8 @@ from pipelines.batch import processes
 from pipelines.batch.job import infer
 from tests.runtime.test_records import schema
 from tests.support.batch import NO_EXPLORATION, add_job, answers, write_lines
+from tests.support.filtered_shop import ShopData
+from tests.support.filters import DATASETS
 from tests.support.runtime import Shop, event
 
 
@@ -69,3 +71,40 @@ def test_rankings_are_those_of_a_campaign(shop: Shop, recommendations: Any, data
         "scores": [item.get("score") for item in live["personalizedRanking"]],
     }
     assert line["output"]["scores"][-1] is None
+
+
+def test_filters_are_those_of_a_campaign(shop: Shop, recommendations: Any, events: Any, data: Path) -> None:
+    fields = [(one.name, ["null", one.avro]) for one in DATASETS["USERS"]]
+    users = shop.add_dataset("USERS", schema(("USER_ID", "string"), *fields[1:]))
+    genres = [{"GENRES": ("Comedy", "Drama")[n % 2], "PRICE": float(n)} for n in range(60)]
+    shop_data = ShopData(items=genres, users=[{"AGE": 10}] * 10, events={"u1": [("i1", "purchase"), ("i3", "view")]})
+    version = shop.add_version(items=60, filter_data=shop_data.filter_data())
+    campaign = shop.deploy(version, "front", **NO_EXPLORATION)
+    events.put_events(
+        trackingId=shop.tracking_id, userId="u2", sessionId="s", eventList=[event("i5", kind="Purchase"), event("i7")]
+    )
+    events.put_users(datasetArn=users, users=[{"userId": "u3", "properties": '{"age": 70}'}])
+    filter = shop.add_filter(
+        "mine",
+        "INCLUDE ItemID WHERE Items.GENRES IN ($GENRE) | EXCLUDE ItemID WHERE Interactions.EVENT_TYPE IN "
+        '("purchase") | EXCLUDE ItemID WHERE Items.PRICE < 30 IF CurrentUser.AGE > 60',
+    )
+    drama = {"filterValues": {"GENRE": '"Drama"'}}
+    asked = [{"userId": user, **drama} for user in ("u1", "u2", "u3", "nobody")]
+    write_lines(data / "in.json", [*asked, {"userId": "u1"}])
+    job = add_job(
+        shop, version, (data / "in.json").as_uri(), (data / "out").as_uri(),
+        filterArn=filter, numResults=60, batchInferenceJobConfig=NO_EXPLORATION,
+    )  # fmt: skip
+    infer(shop.settings, job.id)
+    *answered, refused = answers(data / "out" / "in.json.out")
+    lengths = []
+    for given, line in zip(asked, answered, strict=True):
+        live = recommendations.get_recommendations(campaignArn=campaign, numResults=60, filterArn=filter, **given)
+        assert line["output"] == {
+            "recommendedItems": [item["itemId"] for item in live["itemList"]],
+            "scores": [item["score"] for item in live["itemList"]],
+        }, given
+        lengths.append(len(live["itemList"]))
+    assert lengths == [29, 29, 15, 30]
+    assert (refused["output"], "a value for GENRE is needed" in refused["error"]) == (None, True)

@@ -126,6 +126,7 @@ def test_what_cannot_be_done_says_so(shop: Shop, data: Path, monkeypatch: pytest
     version = shop.add_version()
     for folder in ("one", "two"):
         write_lines(data / "same" / folder / "x.json", users(1))
+    filter = shop.add_filter("drama", 'INCLUDE ItemID WHERE Items.GENRES IN ("Drama")')
     good, out = write_lines(data / "good.json", users(2)).as_uri(), (data / "out").as_uri()
     write_lines(data / "file", [])
     monkeypatch.setattr(inputs, "MOST_LINES", 1)
@@ -134,7 +135,11 @@ def test_what_cannot_be_done_says_so(shop: Shop, data: Path, monkeypatch: pytest
         ({"source": (data / "same").as_uri()}, BatchRefused, "would all be answered in x.json.out"),
         ({"source": good}, BatchRefused, "has 2 lines; a file has at most 1"),
         ({"source": good, "to": (data / "file").as_uri()}, ExportRefused, "is a file on the server"),
-        ({"source": good, "filterArn": "arn"}, BatchRefused, "Filters are not available yet"),
+        (
+            {"source": write_lines(data / "one.json", users(1)).as_uri(), "filterArn": filter},
+            BatchRefused,
+            "train anew",
+        ),
     ]
     for number, (given, error, words) in enumerate(cases):
         asked = add_job(shop, version, **{"to": out, "name": f"job-{number}", **given})

@@ -51,7 +51,6 @@ def test_a_line_becomes_a_request_of_the_runtime() -> None:
         (b'{"itemId": "' + b"x" * 257 + b'"}', "itemId must be"),
         (b'{"userId": "1", "context": ["phone"]}', "context must be an object"),
         (b'{"userId": "1", "context": {"DEVICE": 1}}', "values are strings"),
-        (b'{"userId": "1", "filterValues": {"GENRE": "x"}}', "the job has no filterArn"),
     ],
 )
 def test_a_line_that_cannot_be_answered_says_why(line: bytes, words: str) -> None:

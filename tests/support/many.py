@@ -82,10 +82,14 @@ def _resources(conn: Connection) -> Iterator[Resource]:
         yield group
         yield _add(conn, "EventTracker", f"{g:08x}", group=group, doc={"trackingId": "0" * 36, **_of(group)})
         metrics = {
-            "metrics": [{"eventType": "click", "metricName": f"m{n}", "expression": "SAMPLECOUNT()"} for n in range(10)]
+            "metrics": {
+                f"m{n}": {"eventType": "click", "metricName": f"m{n}", "expression": "SAMPLECOUNT()"} for n in range(10)
+            }
         }
         output = {"metricsOutputConfig": {"roleArn": ROLE, "s3DataDestination": {"path": "s3://company/metrics/"}}}
-        yield _add(conn, "MetricAttribution", f"attribution-{g}", group=group, doc={**metrics, **output, **_of(group)})
+        yield _add(
+            conn, "MetricAttribution", f"attribution-{g}", group=group, doc={**output, **_of(group)}, internal=metrics
+        )
         yield from _data(conn, g, group)
         for n in range(10):
             text_ = f'EXCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("purchase","cart-{n}")'

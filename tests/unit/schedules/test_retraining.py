@@ -172,8 +172,13 @@ def test_waiting_ends_with_the_version_and_says_why_it_failed(settings, conn, so
     with pytest.raises(TrainingFailed, match=r"taste/[0-9a-f]{8} is CREATE FAILED: The disk was full\.$"):
         ended(settings, version_id)
     with conn.begin():
-        store.update(conn, version_id, status=store.ACTIVE)
-    assert ended(settings, version_id)
+        store.update(conn, version_id, status=store.CREATE_STOPPING)
+    assert not ended(settings, version_id)
+    # One that somebody stopped has not failed.
+    for status in (store.CREATE_STOPPED, store.ACTIVE):
+        with conn.begin():
+            store.update(conn, version_id, status=status)
+        assert ended(settings, version_id)
     assert ended(settings, "0" * 16)
 
 

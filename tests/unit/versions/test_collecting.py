@@ -72,6 +72,7 @@ def test_what_is_made_updated_or_waits_and_what_others_stand_on_stays(conn: Conn
     add(conn, solution, "held", held={"reason": "worse", "decision": None})
     add(conn, solution, "decided", held={"reason": "worse", "decision": {"choice": "rejected"}})
     add(conn, solution, "failed", status=store.CREATE_FAILED)
+    add(conn, solution, "stopped", status=store.CREATE_STOPPED)
     add(conn, solution, "update", base=base.id)
     add(conn, solution, "running", status=store.CREATE_IN_PROGRESS)
     add(conn, solution, "unpublished", status=store.CREATE_FAILED)
@@ -79,6 +80,7 @@ def test_what_is_made_updated_or_waits_and_what_others_stand_on_stays(conn: Conn
         "unpublished": "its run can be repeated",
         "running": "CREATE IN_PROGRESS",
         "update": "among the newest",
+        "stopped": None,
         "failed": None,
         "decided": None,
         "held": "it waits for a person",

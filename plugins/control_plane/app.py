@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from pipelines.aws import http
 from pipelines.aws.errors import CONTROL, RequestEntityTooLarge
@@ -33,7 +34,10 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="OpenPersonalize control plane", docs_url=None, redoc_url=None, openapi_url=None)
 
     async def answer(request: Request) -> Response:
-        body = await _bounded_body(request)
+        try:
+            body = await _bounded_body(request)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody reads it, and it is no defect to log
         if body is None:
             too_large = RequestEntityTooLarge(f"The request body is longer than {MAX_BODY} bytes.")
             made = http.error(CONTROL, too_large, http.new_request_id())

@@ -16,7 +16,7 @@ import psycopg
 from bento.database import Database
 from pipelines.aws import access
 from pipelines.aws.access import Key
-from pipelines.aws.errors import ServiceUnavailable, UnrecognizedClient
+from pipelines.aws.errors import ServiceUnavailable
 from pipelines.settings import Settings
 
 READ_SECONDS = 1.0
@@ -50,7 +50,7 @@ class Access:
         await self.refresh()
         key = self._keys.get(key_id)
         if key is None:
-            raise UnrecognizedClient("The security token included in the request is invalid: unknown access key id.")
+            raise access.unknown_key()
         return key
 
     async def run(self) -> None:

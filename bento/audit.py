@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from typing import NamedTuple
+from typing import Any
 
 import orjson
 import psycopg
@@ -34,18 +34,10 @@ FROM jsonb_to_recordset(%(calls)s::jsonb)
 RETURNING 1
 """
 
+_Alike = tuple[str, str, str | None, str]
+"""What calls have in common that share a row: key id, operation, resource, outcome."""
+
 log = logging.getLogger("openpersonalize.audit")
-
-
-class _Alike(NamedTuple):
-    """What calls have in common that share a row."""
-
-    key_id: str
-    key_name: str
-    role: str
-    operation: str
-    resource: str | None
-    outcome: str
 
 
 class Audit:
@@ -53,16 +45,16 @@ class Audit:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._used: set[str] = set()
+        self._used: dict[str, Key] = {}
         self._calls: Counter[_Alike] = Counter()
 
     def note(self, key: Key, operation: str, resource: str | None, code: str) -> None:
         """Count an answered call; `code` is that of its error, if it was one."""
-        self._used.add(key.id)
+        self._used[key.id] = key
         if access.changes(operation):
             # What was refused may name anything, so its names are not kept.
             about = None if code else resource
-            self._calls[_Alike(key.id, key.name, key.role, operation, about, code or OK)] += 1
+            self._calls[key.id, operation, about, code or OK] += 1
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -75,11 +67,17 @@ class Audit:
         used, calls = self._used, self._calls
         if not used:
             return
-        self._used, self._calls = set(), Counter()
-        rows = [{**alike._asdict(), "calls": count} for alike, count in calls.items()]
+        self._used, self._calls = {}, Counter()
+        rows = [_row(used[alike[0]], alike, count) for alike, count in calls.items()]
         try:
             await self._database.rows(_WRITE, {"used": list(used), "calls": orjson.dumps(rows).decode()})
         except (ServiceUnavailable, psycopg.Error) as failure:
             log.warning("the audit of %d calls waits: %s", calls.total(), failure)
-            self._used |= used
+            self._used = {**used, **self._used}
             self._calls.update(calls)
+
+
+def _row(key: Key, alike: _Alike, calls: int) -> dict[str, Any]:
+    _, operation, resource, outcome = alike
+    of_key = {"key_id": key.id, "key_name": key.name, "role": key.role}
+    return {**of_key, "operation": operation, "resource": resource, "outcome": outcome, "calls": calls}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from time import perf_counter
@@ -49,7 +49,7 @@ class Seen:
     operation: str
     key: Key | None = None
     """Who signed it."""
-    call: dict[str, Any] = field(default_factory=dict)
+    call: dict[str, Any] | None = None
     """Its members, once they are known to be well-formed."""
 
 
@@ -96,17 +96,17 @@ class Wire:
         now = datetime.now(UTC)
         seen.key = await _signed_by(scope, body, self.runtime, now)
         access.authorize(seen.key, service, operation)
-        seen.call = models.parse_input(service, operation, body)
-        return await self.runtime.operate(operation, seen.call, request_id, now.timestamp())
+        seen.call = call = models.parse_input(service, operation, body)
+        return await self.runtime.operate(operation, call, request_id, now.timestamp())
 
     def _record(self, answer: http.Answer, seen: Seen, request_id: str, seconds: float) -> None:
-        campaign, key_id = NO_CAMPAIGN, NO_KEY
+        campaign, key_id, call = NO_CAMPAIGN, NO_KEY, seen.call or {}
         if self.runtime is not None:
-            campaign = self.runtime.campaign_label(seen.call.get("campaignArn"))
+            campaign = self.runtime.campaign_label(call.get("campaignArn"))
             self.runtime.metrics.request(campaign, seen.operation, answer.code, seconds)
             if seen.key is not None:
                 key_id = seen.key.id
-                about = seen.call.get("trackingId") or seen.call.get("datasetArn")
+                about = call.get("trackingId") or call.get("datasetArn")
                 self.runtime.audit.note(seen.key, seen.operation, about, answer.code)
         access_log.info(
             "request=%s operation=%s campaign=%s key=%s status=%d code=%s ms=%.2f",
@@ -129,15 +129,17 @@ def _operation(method: str, path: str) -> tuple[str, str]:
 async def _signed_by(scope: Scope, body: bytes, runtime: Runtime, now: datetime) -> Key:
     """The key that signed the request; raises one of the signature errors."""
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    key_id = sigv4.claimed_key(headers)
+    claimed = sigv4.claim(headers)
+    key_id = claimed.credential.key_id
     key = runtime.access.known(key_id) or await runtime.access.find(key_id)
     sigv4.verify(
+        claimed,
+        key.secret,
         method=scope["method"],
         path=(scope.get("raw_path") or scope["path"].encode()).decode("latin-1"),
         query=scope["query_string"].decode("latin-1"),
         headers=headers,
         body=body,
-        access_keys={key_id: key.secret},
         now=now,
         region=runtime.region,
     )

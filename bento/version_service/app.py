@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from bento.version_service.answers import answer
 from pipelines.aws import http, models, sigv4
+from pipelines.aws.access import unknown_key
 from pipelines.aws.errors import RUNTIME, AwsError, InternalFailure, UnknownOperation
 from pipelines.serving.artefact import Artefact
 from pipelines.serving.recommender import Recommender
@@ -59,13 +60,18 @@ async def _answer(request: Request) -> Mapping[str, object]:
     operation = models.rest_operation(RUNTIME, request.url.path)
     body = await request.body()
     if request.app.state.keys:
+        claimed = sigv4.claim(request.headers)
+        secret = request.app.state.keys.get(claimed.credential.key_id)
+        if secret is None:
+            raise unknown_key()
         sigv4.verify(
+            claimed,
+            secret,
             method=request.method,
             path=request.scope.get("raw_path", request.url.path.encode()).decode("latin-1"),
             query=request.url.query,
             headers={name.lower(): value for name, value in request.headers.items()},
             body=body,
-            access_keys=request.app.state.keys,
             now=datetime.now(UTC),
             region=request.app.state.region,
         )

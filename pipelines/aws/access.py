@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 
-from pipelines.aws.errors import CONTROL, EVENTS, RUNTIME, AccessDenied
+from pipelines.aws.errors import CONTROL, EVENTS, RUNTIME, AccessDenied, UnrecognizedClient
 from pipelines.settings import Settings
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
@@ -74,6 +74,11 @@ def stored_key(root: str, id: str, name: str, role: str) -> Key:
 def fingerprint(root: str) -> str:
     """The same on machines with the same root, and of no use to find it out; empty without one."""
     return hmac.digest(root.encode(), b"openpersonalize fingerprint", "sha256").hex()[:12] if root else ""
+
+
+def unknown_key() -> UnrecognizedClient:
+    """The error of a request that no key of ours signed."""
+    return UnrecognizedClient("The security token included in the request is invalid: unknown access key id.")
 
 
 # Roles --------------------------------------------------------------------------------------------------

@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import quote
 
-from pipelines.aws.errors import InvalidSignature, MissingAuthenticationToken, UnrecognizedClient
+from pipelines.aws.errors import InvalidSignature, MissingAuthenticationToken
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 MAX_SKEW = timedelta(minutes=15)
@@ -36,46 +37,16 @@ class Credential:
     signed_headers: tuple[str, ...]
 
 
-def verify(
-    *,
-    method: str,
-    path: str,
-    query: str,
-    headers: Mapping[str, str],
-    body: bytes,
-    access_keys: Mapping[str, str],
-    now: datetime,
-    service: str = "personalize",
-    region: str,
-) -> str:
-    """The access key id that signed the request; raises one of the signature errors.
+class Claim(NamedTuple):
+    """Who a request says has signed it, and the signature."""
 
-    `path` and `query` are as the client sent them (percent-encoded), `headers` has lower-case names.
-    """
-    credential, signature = _parse_authorization(headers.get("authorization", ""))
-    secret = access_keys.get(credential.key_id)
-    if secret is None:
-        raise UnrecognizedClient("The security token included in the request is invalid: unknown access key id.")
-    timestamp = _check_scope(credential, headers, now, service, region)
-    canonical = _canonical_request(method, path, query, headers, body, credential.signed_headers)
-    to_sign = "\n".join((ALGORITHM, timestamp, credential.scope, hashlib.sha256(canonical).hexdigest()))
-    key = _signing_key(secret, credential.date, credential.region, credential.service)
-    expected = hmac.digest(key, to_sign.encode(), "sha256").hex()
-    if not hmac.compare_digest(expected.encode(), signature.encode()):
-        raise InvalidSignature(
-            "The request signature we calculated does not match the signature you provided. Check your secret access "
-            "key, and that nothing between you and this server changes the Host header, the path or the body."
-        )
-    return credential.key_id
+    credential: Credential
+    signature: str
 
 
-def claimed_key(headers: Mapping[str, str]) -> str:
-    """The access key id that a request says it was signed with; raises one of the signature errors."""
-    return _parse_authorization(headers.get("authorization", ""))[0].key_id
-
-
-def _parse_authorization(header: str) -> tuple[Credential, str]:
-    """(credential, signature)"""
+def claim(headers: Mapping[str, str]) -> Claim:
+    """The Authorization header of a request (names in lower case); raises one of the signature errors."""
+    header = headers.get("authorization", "")
     if not header:
         raise MissingAuthenticationToken("Missing Authentication Token: the request has no Authorization header.")
     # Clients write the signature last; the parts may come in any order.
@@ -86,7 +57,37 @@ def _parse_authorization(header: str) -> tuple[Credential, str]:
         raise InvalidSignature(
             f"Authorization must be '{ALGORITHM} Credential=…, SignedHeaders=…, Signature=…' (Signature Version 4)."
         )
-    return credential, signature.strip()
+    return Claim(credential, signature.strip())
+
+
+def verify(
+    claimed: Claim,
+    secret: str,
+    *,
+    method: str,
+    path: str,
+    query: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    now: datetime,
+    service: str = "personalize",
+    region: str,
+) -> None:
+    """Raise one of the signature errors unless the request was signed with the secret of the claimed key.
+
+    `path` and `query` are as the client sent them (percent-encoded), `headers` has lower-case names.
+    """
+    credential, signature = claimed
+    timestamp = _check_scope(credential, headers, now, service, region)
+    canonical = _canonical_request(method, path, query, headers, body, credential.signed_headers)
+    to_sign = "\n".join((ALGORITHM, timestamp, credential.scope, hashlib.sha256(canonical).hexdigest()))
+    key = _signing_key(secret, credential.date, credential.region, credential.service)
+    expected = hmac.digest(key, to_sign.encode(), "sha256").hex()
+    if not hmac.compare_digest(expected.encode(), signature.encode()):
+        raise InvalidSignature(
+            "The request signature we calculated does not match the signature you provided. Check your secret access "
+            "key, and that nothing between you and this server changes the Host header, the path or the body."
+        )
 
 
 @lru_cache(maxsize=64)

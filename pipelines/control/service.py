@@ -28,7 +28,6 @@ from pipelines.aws.errors import (
     InternalFailure,
     ServiceUnavailable,
     UnknownOperation,
-    UnrecognizedClient,
 )
 from pipelines.aws.http import Answer
 from pipelines.control import auditing, operations
@@ -129,14 +128,16 @@ class ControlPlane:
         self._engine.dispose()
 
     def _run(self, request: Request, request_id: str, now: datetime, seen: Seen) -> dict[str, Any]:
-        key = self._find_key(sigv4.claimed_key(request.headers), now)
+        claimed = sigv4.claim(request.headers)
+        key = self._find_key(claimed.credential.key_id, now)
         sigv4.verify(
+            claimed,
+            key.secret,
             method=request.method,
             path=request.path,
             query=request.query,
             headers=request.headers,
             body=request.body,
-            access_keys={key.id: key.secret},
             now=now,
             region=self._settings.region,
         )
@@ -170,7 +171,7 @@ class ControlPlane:
         found = self._done(self._single, lambda conn: keys.find(conn, key_id)) if self._keys_secret else None
         if found is None:
             self._stored_keys.pop(key_id, None)
-            raise UnrecognizedClient("The security token included in the request is invalid: unknown access key id.")
+            raise access.unknown_key()
         key = access.stored_key(self._keys_secret, found.id, found.name, found.role)
         self._stored_keys[key_id] = key, now
         return key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -11,9 +12,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from pipelines.aws import sigv4
-from pipelines.aws.errors import AwsError, InvalidSignature, MissingAuthenticationToken, UnrecognizedClient
+from pipelines.aws.errors import AwsError, InvalidSignature, MissingAuthenticationToken
 
-KEYS = {"AKID": "secret", "OTHER": "another"}
 TARGET = {"X-Amz-Target": "AmazonPersonalize.ListSchemas"}
 
 
@@ -29,10 +29,17 @@ def signed(url: str = "http://host:8080/", body: bytes = b"{}", region: str = "u
         "query": parts.query,
         "headers": {"host": parts.netloc, **sent},
         "body": body,
-        "access_keys": KEYS,
+        "secret": "secret",
         "now": datetime.now(UTC),
         "region": "us-east-1",
     }
+
+
+def verify(**given: Any) -> str:
+    """The id of the key that signed; raises what is wrong."""
+    claimed = sigv4.claim(given["headers"])
+    sigv4.verify(claimed, **given)
+    return claimed.credential.key_id
 
 
 @pytest.mark.parametrize(
@@ -46,7 +53,7 @@ def signed(url: str = "http://host:8080/", body: bytes = b"{}", region: str = "u
     ],
 )
 def test_what_botocore_signs_is_accepted(url: str) -> None:
-    assert sigv4.verify(**signed(url, **{"X-Amz-Meta": "  two   spaces "})) == "AKID"
+    assert verify(**signed(url, **{"X-Amz-Meta": "  two   spaces "})) == "AKID"
 
 
 @pytest.mark.parametrize(
@@ -56,12 +63,12 @@ def test_what_botocore_signs_is_accepted(url: str) -> None:
         {"method": "PUT"},
         {"path": "/personalize"},
         {"query": "a=1"},
-        {"access_keys": {"AKID": "wrong"}},
+        {"secret": "wrong"},
     ],
 )
 def test_whatever_is_changed_breaks_the_signature(change) -> None:
     with pytest.raises(InvalidSignature, match="does not match"):
-        sigv4.verify(**{**signed(), **change})
+        verify(**{**signed(), **change})
 
 
 @pytest.mark.parametrize(("name", "value"), [("x-amz-target", "AmazonPersonalize.DeleteSchema"), ("host", "elsewhere")])
@@ -69,30 +76,30 @@ def test_signed_headers_cannot_be_changed(name: str, value: str) -> None:
     given = signed()
     given["headers"][name] = value
     with pytest.raises(InvalidSignature):
-        sigv4.verify(**given)
+        verify(**given)
 
 
 def test_a_target_that_was_not_signed_is_refused() -> None:
     given = signed()
     given["headers"]["authorization"] = given["headers"]["authorization"].replace(";x-amz-target", "")
     with pytest.raises(InvalidSignature, match="x-amz-target"):
-        sigv4.verify(**given)
+        verify(**given)
 
 
 def test_clocks_may_be_fifteen_minutes_apart() -> None:
     given = signed()
     for minutes in (-14, 14):
-        assert sigv4.verify(**{**given, "now": given["now"] + timedelta(minutes=minutes)}) == "AKID"
+        assert verify(**{**given, "now": given["now"] + timedelta(minutes=minutes)}) == "AKID"
     for minutes in (-16, 16):
         with pytest.raises(InvalidSignature, match="15 minutes"):
-            sigv4.verify(**{**given, "now": given["now"] + timedelta(minutes=minutes)})
+            verify(**{**given, "now": given["now"] + timedelta(minutes=minutes)})
 
 
 def test_region_and_service_must_be_ours() -> None:
     with pytest.raises(InvalidSignature, match=r"'us-east-1'.*'eu-west-1'"):
-        sigv4.verify(**signed(region="eu-west-1"))
+        verify(**signed(region="eu-west-1"))
     with pytest.raises(InvalidSignature, match="service 's3'"):
-        sigv4.verify(**signed(), service="s3")
+        verify(**signed(), service="s3")
 
 
 @pytest.mark.parametrize(
@@ -101,10 +108,6 @@ def test_region_and_service_must_be_ours() -> None:
         ("", MissingAuthenticationToken),
         ("Bearer x", InvalidSignature),
         ("AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/personalize/aws4_request", InvalidSignature),
-        (
-            "AWS4-HMAC-SHA256 Credential=NONE/20260101/us-east-1/personalize/aws4_request, SignedHeaders=host, Signature=0",
-            UnrecognizedClient,
-        ),
         ("AWS4-HMAC-SHA256 Credential=AKID, SignedHeaders=host;x-amz-date, Signature=é", InvalidSignature),
     ],
 )
@@ -112,7 +115,7 @@ def test_an_authorization_that_is_none_is_refused_with_its_own_error(authorizati
     given = signed()
     given["headers"]["authorization"] = authorization
     with pytest.raises(error):
-        sigv4.verify(**given)
+        verify(**given)
     assert error("x").status("personalize") == 400
     assert error("x").status("personalize-runtime") == 403
 
@@ -121,4 +124,4 @@ def test_a_date_that_is_none_is_refused() -> None:
     given = signed()
     given["headers"]["x-amz-date"] = "yesterday"
     with pytest.raises(InvalidSignature, match="'yesterday'"):
-        sigv4.verify(**given)
+        verify(**given)

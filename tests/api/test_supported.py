@@ -1,4 +1,4 @@
-"""What SUPPORTED.md says is refused, is: every member by a request, every operation that is missing."""
+"""What SUPPORTED.md says is refused, is: every member by a request."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from pipelines.aws.errors import CONTROL
 from pipelines.platform import supported
 from tests.support.group import RECIPE, ROLE, USER_PERSONALIZATION, Group, make_version, refused
 
@@ -75,21 +74,6 @@ def test_every_member_that_is_said_to_be_refused_is(
             given["recipeArn"] = RECIPE + "semantic-similarity"
         code, message = refused(getattr(personalize, _method(operation)), **given)
         assert (code, message) == ("InvalidInputException", f"not available yet: {member}"), operation
-
-
-def test_every_operation_that_is_said_to_be_missing_is(personalize: Any) -> None:
-    calls = {
-        name: personalize._make_api_call
-        for name in supported.operations(CONTROL)
-        if supported.state(CONTROL, name) == supported.NOT_YET
-    }
-    arn = "arn:aws:personalize:us-east-1:123456789012:solution/none"
-    for name, call in calls.items():
-        required = personalize.meta.service_model.operation_model(name).input_shape.required_members
-        given = {member: arn for member in required if member.endswith("Arn")}
-        if len(given) < len(required):
-            continue
-        assert refused(call, operation_name=name, api_params=given)[0] == "UnknownOperationException"
 
 
 def _method(operation: str) -> str:

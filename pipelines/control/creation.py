@@ -23,8 +23,8 @@ def arn_of(context: Context, kind: str, *parts: str) -> str:
     return arns.build(kind, context.settings.region, context.settings.account_id, *parts)
 
 
-# Unlike AWS, resources: dataset groups, datasets, solutions and event trackers are ACTIVE at once, and so are updates
-# of datasets and solutions. Nothing has to be made for them that takes time.
+# Unlike AWS, resources: dataset groups, datasets, solutions, event trackers and filters are ACTIVE at once, and so are
+# updates of datasets and solutions. Nothing has to be made for them that takes time.
 def create(
     context: Context,
     kind: str,

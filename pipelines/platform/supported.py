@@ -103,7 +103,7 @@ def _difference(text: str, where: str) -> Difference:
         raise ValueError(
             f"{where}: `# Unlike AWS, {text}` must be `<topic>: <what>. <Why.>` with a topic of {', '.join(TOPICS)}"
         )
-    what = re.sub("^[a-z](?=[a-z]*[ ,])", lambda first: first[0].upper(), parts["what"])
+    what = re.sub("^[a-z](?=[a-z-]*[ ,])", lambda first: first[0].upper(), parts["what"])
     return Difference(parts["topic"], what, parts["why"], where)
 
 

@@ -163,7 +163,8 @@ def _campaign_arn(call: Mapping[str, Any]) -> str:
         given = "none of them" if campaign is None else "both"
         raise InvalidInput(f"Exactly one of campaignArn and recommenderArn is needed, not {given}.")
     if recommender is not None:
-        raise ResourceNotFound(f"Recommender {recommender} does not exist.")
+        # One that exists has not become ACTIVE: nobody can train it yet (pipelines/platform/unavailable.py).
+        raise ResourceNotFound(f"There is no ACTIVE recommender {recommender}: recommenders are not available yet.")
     return str(campaign)
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.support.group import RECIPE, refused
 
 ALGORITHM = "arn:aws:personalize:::algorithm/"
@@ -66,8 +64,8 @@ def test_what_a_recipe_names_can_be_described(personalize: Any) -> None:
         assert personalize.describe_feature_transformation(featureTransformationArn=named)
 
 
-@pytest.mark.parametrize("name", ["none", "AWS-SIMS"])
-def test_what_no_recipe_names_does_not_exist(personalize: Any, name: str) -> None:
+def test_what_no_recipe_names_does_not_exist(personalize: Any) -> None:
+    name = "AWS-SIMS"
     assert refused(personalize.describe_algorithm, algorithmArn=ALGORITHM + name)[0] == ("ResourceNotFoundException")
     call = personalize.describe_feature_transformation
     assert refused(call, featureTransformationArn=FEATURES + name)[0] == "ResourceNotFoundException"

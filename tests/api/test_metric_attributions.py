@@ -84,32 +84,29 @@ def test_a_group_has_one_beside_those_that_failed(personalize: Any, films: Group
     )
 
 
-@pytest.mark.parametrize(
-    ("expression", "says"),
-    [
-        ("COUNT()", "is not SAMPLECOUNT(), SUM(Interactions.COLUMN) or SUM(Items.COLUMN)"),
-        ("SAMPLECOUNT", "is not SAMPLECOUNT()"),
-        ("SUM(Users.AGE)", "is not SAMPLECOUNT()"),
-        ("SUM(Items.PRICE) + SUM(Items.PRICE)", "is not SAMPLECOUNT()"),
-        ("SUM(Items.COST)", "ITEMS has no column COST; it has ITEM_ID, PRICE"),
-        ("SUM(Interactions.DEVICE)", "DEVICE is a string; only columns of type int, long, float, double"),
-    ],
-)
-def test_an_expression_counts_or_sums_a_number_that_is_there(
-    personalize: Any, films: Group, move: Any, expression: str, says: str
-) -> None:
-    asked = {"name": "sums", "datasetGroupArn": films.arn, "metricsOutputConfig": OUTPUT}
-    bad = metric("bad", expression)
-    code, message = refused(personalize.create_metric_attribution, metrics=[metric("good"), bad], **asked)
-    assert (code, "metrics: expression of 'bad'" in message, says in message) == ("InvalidInputException", True, True)
+BAD_EXPRESSIONS = {
+    "COUNT()": "is not SAMPLECOUNT(), SUM(Interactions.COLUMN) or SUM(Items.COLUMN)",
+    "SAMPLECOUNT": "is not SAMPLECOUNT()",
+    "SUM(Users.AGE)": "is not SAMPLECOUNT()",
+    "SUM(Items.PRICE) + SUM(Items.PRICE)": "is not SAMPLECOUNT()",
+    "SUM(Items.COST)": "ITEMS has no column COST; it has ITEM_ID, PRICE",
+    "SUM(Interactions.DEVICE)": "DEVICE is a string; only columns of type int, long, float, double",
+}
+
+
+def test_an_expression_counts_or_sums_a_number_that_is_there(personalize: Any, films: Group, move: Any) -> None:
+    asked = {"name": "new", "datasetGroupArn": films.arn, "metricsOutputConfig": OUTPUT}
     arn = create(personalize, films)
-    move(arn, status="ACTIVE")
-    code, message = refused(personalize.update_metric_attribution, metricAttributionArn=arn, addMetrics=[bad])
-    assert (code, "addMetrics: expression of 'bad'" in message, says in message) == (
-        "InvalidInputException",
-        True,
-        True,
-    )
+    for expression, says in BAD_EXPRESSIONS.items():
+        bad = metric("bad", expression)
+        move(arn, status="CREATE FAILED")
+        code, message = refused(personalize.create_metric_attribution, metrics=[metric("good"), bad], **asked)
+        assert (code, "metrics: expression of 'bad'" in message) == ("InvalidInputException", True)
+        assert says in message
+        move(arn, status="ACTIVE")
+        code, message = refused(personalize.update_metric_attribution, metricAttributionArn=arn, addMetrics=[bad])
+        assert (code, "addMetrics: expression of 'bad'" in message) == ("InvalidInputException", True)
+        assert says in message
     assert names(personalize, arn) == ["watches"]
 
 
@@ -124,15 +121,16 @@ def test_events_must_have_a_type_and_the_dataset_must_be_there(personalize: Any,
     )
 
 
-@pytest.mark.parametrize("path", ["https://bucket/x", "file:///etc"])
-def test_the_output_is_a_place_that_may_be_written_to(personalize: Any, films: Group, move: Any, path: str) -> None:
-    output = {"roleArn": ROLE, "s3DataDestination": {"path": path}}
-    code, message = refused(create, personalize=personalize, group=films, metricsOutputConfig=output)
-    assert (code, message.startswith("metricsOutputConfig.s3DataDestination: ")) == ("InvalidInputException", True)
+def test_the_output_is_a_place_that_may_be_written_to(personalize: Any, films: Group, move: Any) -> None:
     arn = create(personalize, films, metricsOutputConfig={"roleArn": ROLE})
-    move(arn, status="ACTIVE")
     update = personalize.update_metric_attribution
-    assert refused(update, metricAttributionArn=arn, metricsOutputConfig=output)[0] == "InvalidInputException"
+    for path in ("https://bucket/x", "file:///etc"):
+        output = {"roleArn": ROLE, "s3DataDestination": {"path": path}}
+        move(arn, status="CREATE FAILED")
+        code, message = refused(create, personalize=personalize, group=films, name="b", metricsOutputConfig=output)
+        assert (code, message.startswith("metricsOutputConfig.s3DataDestination: ")) == ("InvalidInputException", True)
+        move(arn, status="ACTIVE")
+        assert refused(update, metricAttributionArn=arn, metricsOutputConfig=output)[0] == "InvalidInputException"
     update(metricAttributionArn=arn, metricsOutputConfig=OUTPUT)
     shown = personalize.describe_metric_attribution(metricAttributionArn=arn)["metricAttribution"]
     assert shown["metricsOutputConfig"] == OUTPUT

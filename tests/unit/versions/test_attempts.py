@@ -16,6 +16,8 @@ def test_after_a_kill_it_goes_on_from_the_cache(scene: Scene) -> None:
     first = scene.attempt("packaging")
     first.kill()
     first.wait()
+    # Else its stage, let go, may end before the next attempt ends it.
+    scene.world.repository.end_leftovers(scene.version.id)
     scene.hold.unlink()
 
     reproduce(scene.world.settings, scene.version.id)

@@ -32,6 +32,9 @@ _OR_FILE = "(s3|http|https|file)://.+"
 LOCAL_FILES = {("DataSource", "dataLocation"): _OR_FILE, ("S3DataConfig", "path"): _OR_FILE}
 """Patterns of ours instead of AWS's: jobs may also read and write files below OPENPERSONALIZE_IMPORT_ROOTS."""
 
+MOST_BROKEN = 100
+"""Violations in one list or map after which nobody looks on: a megabyte of wrong members would be answered with twenty."""
+
 _INTEGER_BITS = {"integer": 31, "long": 63}
 
 
@@ -152,6 +155,8 @@ def _list(shape: Any) -> Checker:
         check_length(len(value), value, path, broken)
         kept = []
         for position, given in enumerate(value, 1):
+            if len(broken) > MOST_BROKEN:
+                break
             here = ((path, str(position)), "member")
             if given is None:
                 broken.append(_missing(here))
@@ -172,6 +177,8 @@ def _map(shape: Any) -> Checker:
         check_length(len(value), value, path, broken)
         kept = {}
         for key, given in value.items():
+            if len(broken) > MOST_BROKEN:
+                break
             check_key(key, (path, "key"), broken)
             if given is not None:
                 kept[key] = check_value(given, (path, key), broken)

@@ -82,6 +82,11 @@ def test_bodies_that_are_no_requests_get_typed_answers(call: Caller, operation: 
         ask(call, operation, body)
 
 
+def test_a_megabyte_of_wrong_members_is_not_answered_with_twenty(call: Caller) -> None:
+    body = b'{"name": "a", "solutionConfig": {"autoMLConfig": {"recipeList": [' + b",".join([b'"x"'] * 200_000) + b"]}}}"
+    ask(call, "CreateSolution", body)
+
+
 def ask(call: Caller, operation: str, body: bytes) -> None:
     answer = call.answer(operation, body)
     check_typed(answer.status, answer.body, (operation, body))

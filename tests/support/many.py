@@ -188,6 +188,6 @@ def _add(
         parent_id=parent.id if parent else None,
         schema_id=schema.id if schema else None,
         request_id="0" * 36,
-        tags={"team": "shop", "stage": "production"},
+        tags={"team": "shop", "stage": "production"} if kind == "Campaign" else None,
         **given,
     )

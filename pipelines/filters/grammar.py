@@ -4,6 +4,9 @@ It takes more than the language allows: what is wrong in a way that has a name (
 tests an item) is read here and refused in checking.py, which can say so.
 """
 
+# Unlike AWS, serving: filters can also have parentheses, dates that roll (`> NOW() - 30 DAYS`) and boolean columns
+# (`IS TRUE`). Without them such conditions need one filter for each case or a new value with every request; whatever
+# AWS takes means the same here, and what it refuses is not written so.
 GRAMMAR = r"""
 start: expression ("|" expression)*
 expression: ACTION TARGET _WHERE any_of (_IF any_of)?

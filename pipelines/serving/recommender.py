@@ -90,6 +90,8 @@ class Recommender:
         ranked = self._scored([known[at] for at in order.tolist()], logits, order)
         return ranked + [Scored(identifier, None) for identifier, code in wanted.items() if code is None]
 
+    # Unlike AWS, serving: scores of a filtered ranking sum to 1 over the items that are left. AWS does not say what they
+    # sum to; a list that is shorter by a filter is answered as if it had been given so.
     def _allowed(self, asked: Asked, wanted: dict[str, int | None]) -> dict[str, int | None]:
         if asked.filtered is None:
             return wanted

@@ -14,6 +14,7 @@ from pipelines.serving.asked import Asked
 from pipelines.serving.recommender import Recommender
 from pipelines.serving.scrubbing import edition, only_theirs, scrub
 from tests.support.artefacts import make_artefact
+from tests.support.filtered_shop import ShopData
 
 GONE = "somebody-3"
 KINDS = [{"kind": "encoder"}, {"kind": "encoder", "side": True}, {"kind": "neighbours"}, {"kind": "popular"}]
@@ -115,3 +116,20 @@ def test_a_model_whose_every_item_was_theirs_can_still_be_opened(tmp_path: Path)
     source = make_artefact(tmp_path / "source", users=1, items=3, events=30)
     scrub(source, tmp_path / "target", users=["u0"], items=["i0", "i1", "i2"], edition=1)
     assert len(Artefact.open(tmp_path / "target").items) == 3
+
+
+def test_what_filters_read_of_them_goes_and_of_the_others_stays(tmp_path: Path) -> None:
+    shop = ShopData(
+        items=[{"BRAND": brand} for brand in ("both", "only i1")],
+        users=[{"TIER": "gold", "COUNTRY": "theirs alone"}, {"TIER": "gold"}],
+        events={"u0": [("i0", "purchase"), ("i1", "view")], "u1": [("i0", "view")]},
+    )
+    source = make_artefact(tmp_path / "source", items=2, users=2, filter_data=shop.filter_data())
+    scrub(source, tmp_path / "after", users=["u0"], items=["i1"], edition=1)
+    assert not any(b"theirs alone" in file.read_bytes() for file in (tmp_path / "after").iterdir())
+    data = Artefact.open(tmp_path / "after").filter_data
+    assert data is not None
+    tier, brand = data.users.by_name["TIER"], data.items.by_name["BRAND"]
+    assert (tier.cell(0), brand.cell(0), tier.rows, brand.rows) == (["gold"], ["both"], 1, 1)
+    touched = data.touched
+    assert (touched.offsets.tolist(), touched.items.tolist(), touched.codes.tolist()) == ([0, 1], [0], [2])

@@ -159,11 +159,14 @@ def solution_version() -> None:
     )
     def deploy(version_id: str) -> None:
         from pipelines.settings import Settings
-        from pipelines.versions import VersionFailed, deploy
+        from pipelines.versions import VersionFailed, VersionStopped, deploy
 
         context, settings = get_current_context(), Settings.from_env()
         support.announce(context["dag_run"].conf)
-        with support.no_retry(AirflowFailException, VersionFailed):
+        with (
+            support.no_retry(AirflowFailException, VersionFailed),
+            support.no_retry(AirflowSkipException, VersionStopped),
+        ):
             deploy(settings, version_id)
         lineage.emit(context, sdk, lineage.CAMPAIGNS, lineage.deployed(settings, version_id))
 

@@ -13,17 +13,22 @@ from pipelines.registry.database import engine, transaction
 from pipelines.registry.store import Resource
 from pipelines.settings import Settings
 from pipelines.versions.errors import DeploymentFailed
-from pipelines.versions.lookup import DROPPED, Subject, subject
+from pipelines.versions.lookup import DROPPED, Subject, refuse_stopped, subject
 
 log = logging.getLogger(__name__)
 
 
 def deploy(settings: Settings, version_id: str) -> None:
-    """Move the solution's campaigns that follow its latest version to this one, unless they have a newer one."""
+    """Move the solution's campaigns that follow its latest version to this one, unless they have a newer one.
+
+    Raises VersionStopped for one that was stopped: the rule by which the task runs counts what was skipped before it as
+    well as what succeeded.
+    """
     database = engine(settings, pool_size=1)
     try:
         with database.begin() as conn:
             found = subject(conn, version_id, lock=True)
+            refuse_stopped(found.version)
             now: datetime = conn.execute(select(func.now())).scalar_one()
             for campaign in followers(conn, found.version):
                 _want(conn, campaign, found, now)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
+
+from pipelines.registry import store
+from pipelines.settings import Settings
+from tests.support.registry import add_campaign, add_group, add_solution, add_version
 
 
 @pytest.fixture
@@ -56,3 +62,26 @@ def test_the_form_takes_a_share_for_the_fall(dag: Any) -> None:
     for wrong in (10, -0.1, "10 %"):
         with pytest.raises(ParamValidationError):
             fall.resolve(wrong)
+
+
+def test_the_steps_of_a_version_that_was_stopped_are_skipped(
+    dag: Any, conn: Connection, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    for name, value in settings.to_env().items():
+        monkeypatch.setenv(name, value)
+    with conn.begin():
+        solution = add_solution(conn, add_group(conn))
+        old = add_version(conn, solution, "00000001")
+        follower = add_campaign(conn, old, "follower", store.ACTIVE, syncWithLatestSolutionVersion=True)
+        version = add_version(conn, solution, "00000002", status=store.CREATE_STOPPED)
+    context = {"dag_run": SimpleNamespace(conf={}), "params": {"resource_id": version.id}}
+    # `deploy` too: its trigger rule takes the success of `claim` for enough.
+    for task_id, args in (("claim", ()), *((name, (version.id,)) for name in ("reproduce", "publish", "deploy"))):
+        step = dag.get_task(task_id).python_callable
+        monkeypatch.setitem(step.__globals__, "get_current_context", lambda: context)
+        with pytest.raises(AirflowSkipException, match="was stopped"):
+            step(*args)
+    with conn.begin():
+        assert store.get(conn, id=follower.id) == follower

@@ -10,10 +10,11 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from pipelines.platform.airflow_client import AirflowClient
 from pipelines.platform.clients import Clients
@@ -67,6 +68,7 @@ def company(postgres: EmbeddedPostgres) -> Iterator[Company]:
         "OPENPERSONALIZE_DVC_REMOTE": str(root / "dvc"),
         "OPENPERSONALIZE_GIT_REMOTE": str(root / "tags.git"),
         "OPENPERSONALIZE_ACCESS_KEYS": f"{ACCESS_KEY_ID}:{SECRET_ACCESS_KEY}",
+        "OPENPERSONALIZE_KEYS_SECRET": "not-a-secret-of-the-harness-either",
     }
     there = {"OPENPERSONALIZE_HOME": str(root / "worker"), "OPENPERSONALIZE_IMPORT_ROOTS": str(root / "data")}
     database = postgres.url("airflow_of_theirs").replace("postgresql://", "postgresql+psycopg2://")
@@ -114,6 +116,17 @@ def test_only_what_is_missing_is_started(up: Company) -> None:
     assert shown.returncode == 0, shown.stdout
     names = [line.split()[0] for line in shown.stdout.splitlines()[1:]]
     assert names == ["supervisor", "registry-schema", "reconciler", "runtime", "airflow", "control"]
+
+
+def test_a_key_that_is_made_here_is_known_there(up: Company) -> None:
+    added = up("keys", "add", "theirs", "--role", "read-only")
+    assert added.returncode == 0, added.stderr
+    shown = dict(line.removeprefix("export ").split("=", 1) for line in added.stdout.splitlines())
+    pair = f"{shown['AWS_ACCESS_KEY_ID']}:{shown['AWS_SECRET_ACCESS_KEY']}"
+    theirs = Clients.of(replace(up.settings, given_access_keys=pair)).personalize
+    assert theirs.list_recipes(maxResults=1)["recipes"]
+    with pytest.raises(ClientError, match="not authorized to perform: personalize:CreateDatasetGroup"):
+        theirs.create_dataset_group(name="not-theirs")
 
 
 def test_from_interactions_to_recommendations(up: Company) -> None:

@@ -116,3 +116,16 @@ class Changes:
                 self.model.rows[arn].tags.pop(key, None)
 
         return Change("UntagResource", {"resourceArn": arn, "tagKeys": keys}, against, untag)
+
+    def _stop_version(self, draw: Draw) -> Change:
+        """At once when nothing has begun."""
+        arn = self.asks.arn("SolutionVersion", draw)
+        row = self.model.get("SolutionVersion", arn)
+        stopped = {"CREATE PENDING": "CREATE STOPPED", "CREATE IN_PROGRESS": "CREATE STOPPING"}
+        against = {NOT_FOUND} if row is None else {IN_USE} if row.status not in stopped else set()
+
+        def apply() -> None:
+            assert row is not None and row.status is not None
+            row.status = stopped[row.status]
+
+        return Change("StopSolutionVersionCreation", {"solutionVersionArn": arn}, against, apply)

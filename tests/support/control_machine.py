@@ -17,6 +17,7 @@ from pipelines.platform.activation import activate_campaigns
 from pipelines.platform.recommenders import advance_recommenders
 from pipelines.platform.removal import remove_deleted
 from pipelines.platform.runs import settle_runs, start_runs
+from pipelines.platform.stopping import end_stopped
 from pipelines.platform.unavailable import REASONS, end_unavailable
 from pipelines.registry import store
 from tests.support.calling import Refused
@@ -214,7 +215,7 @@ class ControlMachine(RuleBasedStateMachine):
         with self.world.db.connect() as conn:
             assert start_runs(conn, runs, now).problem is None
             assert settle_runs(conn, runs, now + timedelta(minutes=1)).problem is None
-        rows = {row.arn: row for row in self.model.rows.values() if row.unfinished and row.kind in WORKED}
+        rows = {row.arn: row for row in self.begun() if row.kind in WORKED}
         assert set(runs.started) <= set(rows)
         for row in rows.values() if state != "running" else ():
             row.status = store.failed_status(row.kind)
@@ -232,20 +233,22 @@ class ControlMachine(RuleBasedStateMachine):
             if not row.deleting and (row.unfinished or row.updating):
                 self.model.workers_report(row, reported, error)
 
-    @precondition(lambda self: any(self.model.of(kind) for kind in REASONS))
-    @rule(available=st.booleans())
-    def reconciler_steps(self, available: bool) -> None:
-        """Recommenders are stopped, started, updated; what nobody makes yet fails."""
+    @rule(duty=st.sampled_from(["recommenders", "unavailable", "stopped"]))
+    def reconciler_steps(self, duty: str) -> None:
+        """Recommenders are stopped, started, updated; what nobody makes yet fails; no process of a stopped version lives."""
         with self.world.db.connect() as conn:
-            if available:
+            if duty == "recommenders":
                 advance_recommenders(conn, datetime.now(UTC))
                 self.model.recommenders_move()
+            elif duty == "stopped":
+                end_stopped(conn, self.world.settings)
             else:
                 end_unavailable(conn)
-        for kind in () if available else REASONS:
-            for row in self.model.of(kind):
-                if row.status in ("CREATE PENDING", "CREATE IN_PROGRESS"):
-                    row.status = FAILED
+        for row in self.model.rows.values():
+            if duty == "stopped" and row.status == "CREATE STOPPING":
+                row.status = "CREATE STOPPED"
+            if duty == "unavailable" and row.kind in REASONS and str(row.status).startswith(BEGUN):
+                row.status = FAILED
 
     @precondition(lambda self: any(row.deleting for row in self.model.rows.values()))
     @rule()

@@ -13,7 +13,7 @@ from typing import Any
 NOT_FOUND, IN_USE, EXISTS = "ResourceNotFoundException", "ResourceInUseException", "ResourceAlreadyExistsException"
 INVALID, LIMIT = "InvalidInputException", "LimitExceededException"
 ACTIVE, FAILED = "ACTIVE", "CREATE FAILED"
-IN_TRANSITION = ("PENDING", "IN_PROGRESS")
+IN_TRANSITION = ("PENDING", "IN_PROGRESS", "STOPPING")
 DELETING = ("DELETE PENDING", "DELETE IN_PROGRESS")
 
 QUOTAS = {"DatasetGroup": 3, "Schema": 7, "Solution": 2, "Campaign": 2, "Filter": 2, "Recommender": 2}

@@ -119,11 +119,9 @@ KINDS = {
         Kind("Solution", "DatasetGroup", ask={"recipeArn": USER_PERSONALIZATION}),
         Kind("SolutionVersion", "Solution", "CREATE PENDING", arn_by_name=False),
         Kind("Campaign", "SolutionVersion", "CREATE PENDING"),
-        # Until requests can be filtered.
         Kind(
             "Filter",
             "DatasetGroup",
-            "CREATE FAILED",
             ask={"filterExpression": 'EXCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("buy")'},
         ),
         Kind("MetricAttribution", "DatasetGroup", "CREATE PENDING", ask=_METRICS),

@@ -22,8 +22,10 @@ SOURCES = (
     "bento/__init__.py",
     "bento/version_service/*.py",
     "pipelines/__init__.py",
+    "pipelines/quotas.py",
     "pipelines/settings.py",
     "pipelines/aws/*.py",
+    "pipelines/filters/*.py",
     "pipelines/serving/*.py",
 )
 SERVICE = "bento.version_service.service:SolutionVersion"

@@ -16,15 +16,17 @@ ACTIVE, FAILED = "ACTIVE", "CREATE FAILED"
 IN_TRANSITION = ("PENDING", "IN_PROGRESS", "STOPPING")
 DELETING = ("DELETE PENDING", "DELETE IN_PROGRESS")
 
-QUOTAS = {"DatasetGroup": 3, "Schema": 7, "Solution": 2, "Campaign": 2, "Filter": 2, "Recommender": 2}
-"""How many there may be that have not failed and are not being deleted: of groups and schemas in all, else in a group."""
+QUOTAS = {"DatasetGroup": 2, "Schema": 4, "Solution": 2, "Campaign": 1, "Filter": 1, "Recommender": 1}
+"""How many there may be that have not failed and are not being deleted: of groups and schemas in all, else in a group.
+
+Small, so that they are reached within an example."""
 UNFINISHED_QUOTAS = {
-    "DatasetImportJob": 2,
-    "DatasetExportJob": 2,
-    "DataDeletionJob": 2,
-    "SolutionVersion": 2,
-    "BatchInferenceJob": 2,
-    "BatchSegmentJob": 2,
+    "DatasetImportJob": 1,
+    "DatasetExportJob": 1,
+    "DataDeletionJob": 1,
+    "SolutionVersion": 1,
+    "BatchInferenceJob": 1,
+    "BatchSegmentJob": 1,
 }
 ONE_A_GROUP = ("EventTracker", "MetricAttribution")
 KEEP_A_GROUP = ("EventTracker", "Solution", "Dataset", "Recommender", "Campaign")

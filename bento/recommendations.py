@@ -11,7 +11,7 @@ import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bento.campaigns import Campaigns, Loaded
@@ -20,7 +20,6 @@ from bento.filters import Chosen, Filters
 from bento.histories import Histories, Wanted
 from bento.served import Served, exploration_columns
 from pipelines.aws.errors import InvalidInput, ResourceNotFound
-from pipelines.aws.unavailable import refuse_unavailable
 from pipelines.datasets.schema import property_name
 from pipelines.serving import calls
 from pipelines.serving.asked import Asked
@@ -32,6 +31,15 @@ if TYPE_CHECKING:
 
 INLINE_ITEMS = 50_000
 """Catalogues up to this size are scored in the event loop: a hop to a thread costs more than their scores."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """The promotion of a request."""
+
+    name: str
+    percent: int
+    chosen: Chosen
 
 
 class Recommendations:
@@ -54,9 +62,9 @@ class Recommendations:
         arn = _campaign_arn(call)
         _check_not_yet(call)
         campaign, loaded = await self._campaigns.find(arn)
-        chosen = await self._filters.chosen(call, campaign)
+        chosen, promoted = await self._filters.chosen(call, campaign), await self._promoted(call, campaign)
         recommendation_id = f"RID-{uuid.uuid4()}"
-        asked, loaded = await self._ask(operation, call, campaign, loaded, chosen, now)
+        asked, loaded = await self._ask(operation, call, campaign, loaded, chosen, promoted, now)
         asked = replace(asked, exploration=exploration_of(loaded), seed=recommendation_id, now=now)
         scored = await self._score(operation, call, loaded, asked)
         self._served.add(
@@ -80,6 +88,7 @@ class Recommendations:
         campaign: Campaign,
         loaded: Loaded,
         chosen: Chosen | None,
+        promoted: Promoted | None,
         now: float,
     ) -> tuple[Asked, Loaded]:
         """What is asked, and of which version: the one that serves once everything is known.
@@ -90,28 +99,55 @@ class Recommendations:
         """
         while True:
             asked = calls.asked(loaded.recommender.artefact, operation, call)
-            if chosen is None:
+            if chosen is None and promoted is None:
                 asked = await with_streamed(self._histories, asked, campaign, loaded)
             else:
-                asked = await self._filtered(asked, campaign, loaded, chosen, now)
+                asked = await self._filtered(asked, campaign, loaded, chosen, promoted, now)
             current = self._campaigns.current(campaign.arn) or loaded
             if current.version == loaded.version:
                 return asked, current
             loaded = current
 
-    async def _filtered(self, asked: Asked, campaign: Campaign, loaded: Loaded, chosen: Chosen, now: float) -> Asked:
-        """What is asked, with its filter and what was streamed of the user; raises InvalidInput."""
-        from pipelines.serving.filtering import FilterAsked, Filtered
+    async def _promoted(self, call: Mapping[str, Any], campaign: Campaign) -> Promoted | None:
+        """The promotion of a request, if it has one; raises ResourceNotFound or InvalidInput."""
+        if not call.get("promotions"):
+            return None
+        [given] = call["promotions"]  # the service model allows one
+        missing = [name for name in ("name", "percentPromotedItems", "filterArn") if name not in given]
+        if missing:
+            raise InvalidInput(f"promotions: {missing[0]} is required.")
+        chosen = await self._filters.chosen(given, campaign)
+        assert chosen is not None
+        return Promoted(given["name"], given["percentPromotedItems"], chosen)
 
-        filtering = await self._filters.on(chosen.found, loaded)
-        if filtering.needs_user and not asked.user_key:
+    async def _filtered(
+        self,
+        asked: Asked,
+        campaign: Campaign,
+        loaded: Loaded,
+        chosen: Chosen | None,
+        promoted: Promoted | None,
+        now: float,
+    ) -> Asked:
+        """What is asked, with its filters and what was streamed of the user; raises InvalidInput."""
+        from pipelines.serving.filtering import FilterAsked, Filtered
+        from pipelines.serving.promoting import Promotion
+
+        wanted = [one for one in (chosen, promoted.chosen if promoted else None) if one is not None]
+        filterings = [await self._filters.on(one.found, loaded) for one in wanted]
+        if any(one.needs_user for one in filterings) and not asked.user_key:
             raise InvalidInput("userId is required: the filter is about what the user did or is.")
-        asked = await with_streamed(self._histories, asked, campaign, loaded, filtering.user_columns)
+        of_user = [column for one in filterings for column in one.user_columns]
+        asked = await with_streamed(self._histories, asked, campaign, loaded, of_user)
         events: TypedEvents = ()
-        if filtering.reads_events:
+        if any(one.reads_events for one in filterings):
             events = await self._histories.typed(_wanted(asked, campaign, loaded))
-        brought = FilterAsked(chosen.values, asked.user_key, asked.item_id, now, events, asked.user_record)
-        return replace(asked, filtered=Filtered(filtering, brought))
+        filtered = [
+            Filtered(filtering, FilterAsked(one.values, asked.user_key, asked.item_id, now, events, asked.user_record))
+            for filtering, one in zip(filterings, wanted, strict=True)
+        ]
+        promotion = Promotion(promoted.name, promoted.percent, filtered[-1]) if promoted else None
+        return replace(asked, filtered=filtered[0] if chosen else None, promotion=promotion)
 
     async def _score(self, operation: str, call: Mapping[str, Any], loaded: Loaded, asked: Asked) -> Sequence[Scored]:
         recommender = loaded.recommender
@@ -170,7 +206,6 @@ def _campaign_arn(call: Mapping[str, Any]) -> str:
 
 def _check_not_yet(call: Mapping[str, Any]) -> None:
     """Members that need what does not exist yet: refused by name rather than ignored."""
-    refuse_unavailable(promotions=call.get("promotions"))
     if call.get("metadataColumns"):
         raise InvalidInput(
             "metadataColumns cannot be used: the campaign does not have enableMetadataWithRecommendations."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pipelines.serving.exploration import Exploration
     from pipelines.serving.filtering import Filtered
+    from pipelines.serving.promoting import Promotion
 
 Streamed = Sequence[tuple[str, float]]
 """(item id, epoch seconds) of a user's events since the version's cut-off, newest first."""
@@ -35,3 +36,5 @@ class Asked:
     """Epoch seconds of the request."""
     filtered: Filtered | None = None
     """Which items may be answered; None: all."""
+    promotion: Promotion | None = None
+    """What is promoted; None: nothing."""

@@ -59,7 +59,12 @@ def answered(recommender: Recommender, operation: str, call: Mapping[str, Any], 
 def members(operation: str, scored: Sequence[Scored]) -> dict[str, Any]:
     """The answer's list as AWS writes it: an item without a score has no such member."""
     items = [
-        {"itemId": one.item_id} if one.score is None else {"itemId": one.item_id, "score": one.score} for one in scored
+        {
+            "itemId": one.item_id,
+            **({} if one.score is None else {"score": one.score}),
+            **({} if one.promotion is None else {"promotionName": one.promotion}),
+        }
+        for one in scored
     ]
     return {"personalizedRanking" if operation == GET_PERSONALIZED_RANKING else "itemList": items}
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipelines.aws.errors import InvalidInput
-from pipelines.filters.checking import literal
+from pipelines.filters.literals import literal
 from pipelines.filters.tree import AllOf, Anything, Condition, Field, Listed, Moment, Placeholder, Scalar, Value, Where
 from pipelines.filters.values import Values
 from pipelines.serving.columns import Column, Mask, Numbers, Texts

@@ -19,7 +19,13 @@ def softmax(logits: NDArray[np.float32], at: Any = slice(None)) -> NDArray[np.fl
 
 
 def top(logits: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-    """Positions of the `count` largest logits, best first; equal ones in the order of the catalogue."""
+    """Positions of the `count` largest logits, best first, less those of -inf; equal ones in the order of the catalogue."""
+    there = logits > -np.inf
+    if not there.all():
+        # Many equal values would make np.partition twenty times as slow.
+        places = np.flatnonzero(there)
+        of_places: NDArray[np.int64] = places[top(logits[places], count)]
+        return of_places
     count = min(count, len(logits))
     if count <= 0:
         return np.zeros(0, np.int64)

@@ -22,8 +22,11 @@ from pipelines.serving.asked import Asked, Streamed
 from pipelines.serving.exploration import explore
 from pipelines.serving.ordering import softmax
 from pipelines.serving.parts import Neighbours
+from pipelines.serving.promoting import promote
 
 DECIMALS = 7
+ALWAYS = (1 << 8) - 1
+"""`shown_at` of an item that is in the list at every weight: more bits than there are levels."""
 _NEVER = np.float32(-np.inf)
 _NO_CODES, _NO_WEIGHTS = np.zeros(0, np.int64), np.zeros(0, np.float32)
 
@@ -35,6 +38,8 @@ class Scored(NamedTuple):
     score: float | None
     shown_at: int | None = None
     """At which weights of exploration it would be in the list (exploration.py); None: at all of them."""
+    promotion: str | None = None
+    """The promotion that put it into the list."""
 
 
 class History(NamedTuple):
@@ -72,10 +77,28 @@ class Recommender:
         left = logits if allowed is None else np.where(allowed, logits, _NEVER)
         found = explore(left, self.artefact, asked.exploration, asked.seed, asked.now, num_results)
         explored = found.logits if allowed is None else np.where(allowed, found.logits, logits)
-        scored = self._scored(self.artefact.items.ids(found.best.tolist()), explored, found.best)
-        if found.shown_at is None:
+        if asked.promotion is None:
+            return self._listed(explored, found.best, found.best, found.shown_at)
+        best, promoted = promote(asked.promotion, explored, found.best, num_results, asked.seed)
+        listed = self._listed(explored, best, found.best, found.shown_at)
+        name = asked.promotion.name
+        return [one._replace(promotion=name) if is_one else one for one, is_one in zip(listed, promoted, strict=True)]
+
+    def _listed(
+        self,
+        logits: NDArray[np.float32],
+        best: NDArray[np.int64],
+        explored: NDArray[np.int64],
+        shown_at: list[int] | None,
+    ) -> list[Scored]:
+        """The list `best`; of what is not in `explored`, whose `shown_at` is known, exploration decided nothing."""
+        scored = self._scored(self.artefact.items.ids(best.tolist()), logits, best)
+        if shown_at is None:
             return scored
-        return [one._replace(shown_at=levels) for one, levels in zip(scored, found.shown_at, strict=True)]
+        levels = dict(zip(explored.tolist(), shown_at, strict=True))
+        return [
+            one._replace(shown_at=levels.get(code, ALWAYS)) for one, code in zip(scored, best.tolist(), strict=True)
+        ]
 
     def rank(self, asked: Asked, input_list: Sequence[str]) -> list[Scored]:
         """`input_list` by falling score, the scores summing to 1; unknown items follow in their order, without score.

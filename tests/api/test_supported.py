@@ -10,9 +10,7 @@ import pytest
 from pipelines.platform import supported
 from tests.support.group import RECIPE, ROLE, USER_PERSONALIZATION, Group, make_version, refused
 
-AT_RUN_TIME = {("GetRecommendations", "promotions")}
-"""Refused by the runtime: tests/runtime/test_errors.py."""
-MEMBERS = {(name, one.member) for one in supported.refused_members() for name in one.operations} - AT_RUN_TIME
+MEMBERS = {(name, one.member) for one in supported.refused_members() for name in one.operations}
 EVENTS_CONFIG = {"eventsConfig": {"eventParametersList": [{"eventType": "buy", "weight": 1.0}]}}
 ASKED: dict[str, dict[str, Any]] = {
     "batchInferenceJobConfig.rankingInfluence": {"batchInferenceJobConfig": {"rankingInfluence": {"POPULARITY": 0.5}}},

@@ -265,3 +265,38 @@ def test_what_filters_read_survives_the_way_through_files(tmp_path: Any) -> None
     wanted = DATA.filter_data()
     assert artefact.filter_data.items.by_name.keys() == wanted.items.by_name.keys()
     assert artefact.filter_data.touched.types == ("", "purchase", "view")
+
+
+# Promotions -----------------------------------------------------------------------------------------------
+
+
+def promotion(world: World, percent: int, text: str, **more: Any) -> list[dict[str, Any]]:
+    return [{"name": "new", "percentPromotedItems": percent, "filterArn": world.filter("promoted", text), **more}]
+
+
+def test_a_promotion_has_its_share_its_name_and_its_own_values(world: World) -> None:
+    cheap = world.filter("cheap", VALID[12])
+    wanted = promotion(world, 40, VALID[11], filterValues={"GENRES": '"Horror"'})
+    for campaign in ("recommend", "exploring", "popular", "related"):
+        found = world.answer(
+            campaign,
+            userId="u1",
+            itemId="i4",
+            numResults=10,
+            promotions=wanted,
+            filterArn=cheap,
+            filterValues={"MAX": "20"},
+        )
+        promoted = [item["itemId"] for item in found if item.get("promotionName") == "new"]
+        assert [int(item[1:]) % 4 for item in promoted] == [3, 3, 3, 3]
+        assert all(int(item["itemId"][1:]) <= 20 for item in found if "promotionName" not in item)
+        assert len({item["itemId"] for item in found}) == 10
+
+
+def test_a_promotion_needs_its_members_and_values(world: World) -> None:
+    whole = promotion(world, 40, VALID[11], filterValues={"GENRES": '"Horror"'})[0]
+    for member in ("name", "percentPromotedItems", "filterArn"):
+        given = [{key: value for key, value in whole.items() if key != member}]
+        assert world.refused(userId="u1", promotions=given)[2] == f"promotions: {member} is required."
+    given = [{key: value for key, value in whole.items() if key != "filterValues"}]
+    assert "a value for GENRES is needed" in world.refused(userId="u1", promotions=given)[2]

@@ -17,7 +17,7 @@ from pipelines.control.creation import NOT_COUNTED, create, members
 from pipelines.control.datasets import fields
 from pipelines.control.locations import check_destination
 from pipelines.datasets.schema import EVENT_TYPE, Field
-from pipelines.filters.checking import NUMBERS
+from pipelines.filters.literals import NUMBERS
 from pipelines.registry import paging, store, wishes
 
 MOST_METRICS = 10

@@ -6,16 +6,15 @@ evaluates it decides nothing any more.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipelines.aws.errors import InvalidInput
-from pipelines.aws.numbers import decimal_number
 from pipelines.datasets.schema import EVENT_TYPE
 from pipelines.datasets.schema import Field as Column
 from pipelines.filters import tree
 from pipelines.filters.failing import refused
+from pipelines.filters.literals import EVENTS, NUMBERS, SPELLED, literal, named
 from pipelines.filters.parsing import parse
 from pipelines.filters.tree import (
     ACTION_INTERACTIONS,
@@ -43,21 +42,6 @@ Datasets = Mapping[str, Sequence[Column]]
 MOST_PLACEHOLDERS = 25
 """So many values a request can give (spec: resources.md section 6)."""
 LONGEST_PLACEHOLDER = 50
-NUMBERS = ("int", "long", "float", "double")
-EVENTS = (INTERACTIONS, ACTION_INTERACTIONS)
-
-_SPELLED = {
-    "ITEMS": "Items",
-    "USERS": "Users",
-    "ACTIONS": "Actions",
-    INTERACTIONS: "Interactions",
-    ACTION_INTERACTIONS: "Action_Interactions",
-    CURRENT_USER: "CurrentUser",
-    CURRENT_ITEM: "CurrentItem",
-    "ITEMID": "ItemID",
-    "USERID": "UserID",
-    "ACTIONID": "ActionID",
-}
 _DATASETS_OF = {
     "ITEMID": ("ITEMS", INTERACTIONS),
     "USERID": ("USERS", INTERACTIONS),
@@ -99,7 +83,7 @@ class _Checker:
         target = filter.expressions[0].target
         for expression in filter.expressions:
             if expression.target != target:
-                raise self._refused(expression.at, f"all expressions of a filter must be for {_SPELLED[target]}")
+                raise self._refused(expression.at, f"all expressions of a filter must be for {SPELLED[target]}")
         self._check_placeholders(filter)
         return Filter(tuple(self._expression(expression) for expression in filter.expressions))
 
@@ -116,17 +100,17 @@ class _Checker:
 
     def _check_dataset(self, field: Field, target: str, dataset: str) -> None:
         allowed = _DATASETS_OF[target]
-        name = _SPELLED.get(field.dataset)
+        name = SPELLED.get(field.dataset)
         if field.dataset == CURRENT_USER:
             raise self._refused(field.at, "CurrentUser can only be tested after IF")
         if field.dataset == CURRENT_ITEM:
             raise self._refused(field.at, "CurrentItem can only stand on the right side of a comparison")
         if field.dataset not in allowed:
-            can = " and ".join(_SPELLED[one] for one in allowed)
+            can = " and ".join(SPELLED[one] for one in allowed)
             what = f"{name} cannot be used" if name else f"{field.dataset} is not a dataset"
-            raise self._refused(field.at, f"{what}; an expression for {_SPELLED[target]} can use {can}")
+            raise self._refused(field.at, f"{what}; an expression for {SPELLED[target]} can use {can}")
         if field.dataset != dataset:
-            mixed = f"{_SPELLED[dataset]} and {name} cannot be in one expression"
+            mixed = f"{SPELLED[dataset]} and {name} cannot be in one expression"
             raise self._refused(field.at, f"{mixed}; make it two, with | between them")
 
     def _user(self, where: Where) -> Where:
@@ -135,7 +119,7 @@ class _Checker:
         if isinstance(where, AllOf):
             return AllOf(tuple(self._user(term) for term in where.terms), where.at)
         if where.field.dataset != CURRENT_USER:
-            what = _SPELLED.get(where.field.dataset, where.field.dataset)
+            what = SPELLED.get(where.field.dataset, where.field.dataset)
             raise self._refused(where.field.at, f"only CurrentUser can be tested after IF, not {what}")
         return self._condition(where, "")
 
@@ -154,9 +138,9 @@ class _Checker:
         """The field with the name and the type that its column has."""
         dataset = _DATASET_BEHIND.get(field.dataset, field.dataset)
         there = self.datasets.get(dataset)
-        spelled = _SPELLED[field.dataset]
+        spelled = SPELLED[field.dataset]
         if there is None:
-            raise self._refused(field.at, f"the dataset group has no {_SPELLED[dataset]} dataset")
+            raise self._refused(field.at, f"the dataset group has no {SPELLED[dataset]} dataset")
         found = [column for column in there if column.name.upper() == field.column.upper()]
         if dataset in EVENTS and field.column.upper() != EVENT_TYPE:
             raise self._refused(field.at, f"of {spelled} only EVENT_TYPE can be used, not {field.column}")
@@ -178,7 +162,7 @@ class _Checker:
     def _operand(self, field: Field, condition: Condition, target: str) -> Operand:
         operator, operand = condition.operator, condition.operand
         if operator in ("<", "<=", ">", ">=") and field.type not in NUMBERS:
-            raise self._refused(condition.at, f"{operator} needs a number, and {_named(field)} is a text")
+            raise self._refused(condition.at, f"{operator} needs a number, and {named(field)} is a text")
         match operand:
             case Listed():
                 return self._listed(field, operator, operand)
@@ -186,7 +170,7 @@ class _Checker:
                 return self._current_item(field, condition, operand, target)
             case Moment():
                 if field.type not in NUMBERS:
-                    raise self._refused(operand.at, f"NOW() is a number, and {_named(field)} is a text")
+                    raise self._refused(operand.at, f"NOW() is a number, and {named(field)} is a text")
                 return operand
             case Anything():
                 raise self._refused(operand.at, '"*" can only stand in Interactions.EVENT_TYPE IN ("*")')
@@ -219,7 +203,7 @@ class _Checker:
             raise self._refused(operand.at, "only columns of Items can be compared with CurrentItem")
         other = self._field(operand, condition)
         if (field.type in NUMBERS) != (other.type in NUMBERS):
-            raise self._refused(operand.at, f"{_named(field)} and {_named(other)} are not of one kind")
+            raise self._refused(operand.at, f"{named(field)} and {named(other)} are not of one kind")
         return other
 
     def _value(self, field: Field, value: Value) -> Value:
@@ -240,29 +224,9 @@ class _Checker:
         return refused(self.text, at, why)
 
 
-def literal(field: Field, value: tree.Scalar) -> tree.Scalar:
-    """A value as a column's cells are; raises ValueError, which says what is wrong with it."""
-    if field.type in NUMBERS:
-        number = decimal_number(value) if isinstance(value, str) else value
-        if number is None or isinstance(number, bool):
-            raise ValueError(f"{_named(field)} is a number, and {value!r} is not")
-        if isinstance(value, str) and value.strip("+-").isdigit():
-            return int(value)
-        if not math.isfinite(number):
-            raise ValueError("the number is too large")
-        return number
-    if not isinstance(value, str):
-        raise ValueError(f"{_named(field)} is a text, and {value} is not in quotes")
-    return value.casefold() if field.dataset in EVENTS else value
-
-
 def _type(column: Column) -> tree.ColumnType:
     found: tree.ColumnType = column.avro  # type: ignore[assignment]
     return found
-
-
-def _named(field: Field) -> str:
-    return f"{_SPELLED[field.dataset]}.{field.column}"
 
 
 def _start(where: Where) -> int:

@@ -25,7 +25,10 @@ SOURCES = (
     "pipelines/quotas.py",
     "pipelines/settings.py",
     "pipelines/aws/*.py",
-    "pipelines/filters/*.py",
+    "pipelines/filters/__init__.py",
+    "pipelines/filters/literals.py",
+    "pipelines/filters/tree.py",
+    "pipelines/filters/values.py",
     "pipelines/serving/*.py",
 )
 SERVICE = "bento.version_service.service:SolutionVersion"

@@ -83,7 +83,9 @@ def test_bodies_that_are_no_requests_get_typed_answers(call: Caller, operation: 
 
 
 def test_a_megabyte_of_wrong_members_is_not_answered_with_twenty(call: Caller) -> None:
-    body = b'{"name": "a", "solutionConfig": {"autoMLConfig": {"recipeList": [' + b",".join([b'"x"'] * 200_000) + b"]}}}"
+    body = (
+        b'{"name": "a", "solutionConfig": {"autoMLConfig": {"recipeList": [' + b",".join([b'"x"'] * 200_000) + b"]}}}"
+    )
     ask(call, "CreateSolution", body)
 
 

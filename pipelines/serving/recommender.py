@@ -76,7 +76,10 @@ class Recommender:
         allowed = None if asked.filtered is None else asked.filtered.allowed()
         left = logits if allowed is None else np.where(allowed, logits, _NEVER)
         found = explore(left, self.artefact, asked.exploration, asked.seed, asked.now, num_results)
-        explored = found.logits if allowed is None else np.where(allowed, found.logits, logits)
+        # What is not explored is as it was, what is filtered too: a score is a share of the whole catalogue.
+        explored = logits if found.logits is left else found.logits
+        if allowed is not None and explored is not logits:
+            explored = np.where(allowed, explored, logits)
         if asked.promotion is None:
             return self._listed(explored, found.best, found.best, found.shown_at)
         best, promoted = promote(asked.promotion, explored, found.best, num_results, asked.seed)

@@ -85,15 +85,12 @@ def solution_version() -> None:
     def claim() -> str:
         from pipelines.aws.errors import AwsError
         from pipelines.settings import Settings
-        from pipelines.versions import VersionFailed, VersionStopped, claim
+        from pipelines.versions import claim
 
         context = get_current_context()
         params = context["params"]
         support.announce(context["dag_run"].conf)
-        with (
-            support.no_retry(AirflowFailException, VersionFailed, AwsError, ValueError),
-            support.no_retry(AirflowSkipException, VersionStopped),
-        ):
+        with support.version_work(AirflowFailException, AirflowSkipException, AwsError, ValueError):
             version_id = params["resource_id"]
             if version_id is None:
                 if params["solution_arn"] is None:
@@ -108,13 +105,10 @@ def solution_version() -> None:
     def reproduce(version_id: str) -> None:
         from pipelines.disk import DiskFull
         from pipelines.settings import Settings
-        from pipelines.versions import VersionFailed, VersionStopped, reproduce
+        from pipelines.versions import reproduce
 
         support.announce(get_current_context()["dag_run"].conf)
-        with (
-            support.no_retry(AirflowFailException, VersionFailed, DiskFull),
-            support.no_retry(AirflowSkipException, VersionStopped),
-        ):
+        with support.version_work(AirflowFailException, AirflowSkipException, DiskFull):
             reproduce(Settings.from_env(), version_id)
 
     @task(
@@ -124,14 +118,11 @@ def solution_version() -> None:
     )
     def publish(version_id: str) -> None:
         from pipelines.settings import Settings
-        from pipelines.versions import VersionFailed, VersionStopped, publish
+        from pipelines.versions import publish
 
         context, settings = get_current_context(), Settings.from_env()
         support.announce(context["dag_run"].conf)
-        with (
-            support.no_retry(AirflowFailException, VersionFailed),
-            support.no_retry(AirflowSkipException, VersionStopped),
-        ):
+        with support.version_work(AirflowFailException, AirflowSkipException):
             publish(settings, version_id)
         lineage.emit(context, sdk, lineage.VERSIONS, lineage.trained(settings, version_id))
 
@@ -159,14 +150,11 @@ def solution_version() -> None:
     )
     def deploy(version_id: str) -> None:
         from pipelines.settings import Settings
-        from pipelines.versions import VersionFailed, VersionStopped, deploy
+        from pipelines.versions import deploy
 
         context, settings = get_current_context(), Settings.from_env()
         support.announce(context["dag_run"].conf)
-        with (
-            support.no_retry(AirflowFailException, VersionFailed),
-            support.no_retry(AirflowSkipException, VersionStopped),
-        ):
+        with support.version_work(AirflowFailException, AirflowSkipException):
             deploy(settings, version_id)
         lineage.emit(context, sdk, lineage.CAMPAIGNS, lineage.deployed(settings, version_id))
 

@@ -98,6 +98,15 @@ def no_retry(failure: type[Exception], *causes: type[Exception]) -> Iterator[Non
         raise failure(str(error)) from error
 
 
+@contextmanager
+def version_work(failure: type[Exception], skip: type[Exception], *causes: type[Exception]) -> Iterator[None]:
+    """Around work on a version: `failure` for what failed it and for `causes`, `skip` once a client has stopped it."""
+    from pipelines.versions import VersionFailed, VersionStopped
+
+    with no_retry(failure, VersionFailed, *causes), no_retry(skip, VersionStopped):
+        yield
+
+
 def moment(context: Any) -> datetime:
     """What a run decides for: of a scheduled one the time it was due, however late it starts; of one by hand its own."""
     run = context["dag_run"]

@@ -87,7 +87,6 @@ def test_what_another_time_brings_is_left_out_with_its_reason() -> None:
         ("batch inference", "taste, cron(0 3 * * ? *)"),
         ("campaign", "front"),
         ("solution", "together"),
-        ("filter", "seen"),
     ]
     assert [one.solution.name for one in found.solutions] == ["taste"]
 

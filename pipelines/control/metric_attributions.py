@@ -86,9 +86,9 @@ def update_metric_attribution(context: Context, given: Given) -> Given:
 
 def list_metrics(context: Context, given: Given) -> Given:
     """By name; an attribution that does not exist has none, as its operation can answer no ResourceNotFound."""
-    attribution = store.get(context.conn, arn=_arn(given))
-    scope = f"Metric:{_arn(given)}"
+    scope = f"Metric:{given.get('metricAttributionArn')}"
     after = paging.decode(given["nextToken"], scope, str)[0] if "nextToken" in given else None
+    attribution = store.get(context.conn, arn=_arn(given))
     metrics: Metrics = attribution.internal.get(METRICS, {}) if attribution is not None else {}
     left = [name for name in sorted(metrics) if after is None or name > after]
     shown = left[: given.get("maxResults", views.DEFAULT_PAGE)]

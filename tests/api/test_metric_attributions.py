@@ -176,6 +176,7 @@ def test_metrics_are_listed_in_pages(personalize: Any, films: Group) -> None:
     call = personalize.list_metric_attribution_metrics
     token = call(metricAttributionArn=arn, maxResults=2)["nextToken"]
     assert refused(call, metricAttributionArn=arn + "x", nextToken=token)[0] == "InvalidNextTokenException"
+    assert refused(call, nextToken="no token")[0] == "InvalidNextTokenException"
     # The service model lets it answer no ResourceNotFound.
     assert call(metricAttributionArn=arn + "x")["metrics"] == []
     assert refused(call)[0] == "InvalidInputException"

@@ -142,6 +142,7 @@ def test_every_process_comes_back_after_kill_9(platform: Settings, command: Comm
         assert connection.execute("SELECT n FROM public.kept").fetchall() == [(7,)]
 
 
+@pytest.mark.soak
 def test_up_recovers_after_kill_9_of_the_supervisor(platform: Settings, command: Command) -> None:
     before = command.status()
     tree = psutil.Process(before["supervisor"]["pid"]).children(recursive=True)

@@ -97,6 +97,7 @@ def test_what_has_not_ended_for_a_day_fails_the_job_by_name(place: Place) -> Non
     assert place.look(job_id).status == store.FAILED
 
 
+@pytest.mark.soak
 def test_an_import_that_commits_in_between_is_swept_too(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -99,7 +99,8 @@ def test_it_goes_on_after_its_connections_were_cut(conn: Connection, settings: S
         until(lambda: airflow.started == [first])
         end_sessions(conn)
         second = wish(conn, "00000002")
-        until(lambda: airflow.started == [first, second])
+        # One that was not yet written down as begun is asked for twice: Airflow knows it by its id.
+        until(lambda: list(dict.fromkeys(airflow.started)) == [first, second])
 
 
 def test_only_the_one_that_holds_the_lease_acts(

@@ -64,6 +64,7 @@ def left_on(home: Settings) -> list[Path]:
     return data_of_groups(home) + [path for folder in folders for path in folder.rglob("*") if path.is_file()]
 
 
+@pytest.mark.soak
 def test_from_a_snapshot_to_what_the_runtime_loads(
     conn: Connection, world: World, homes: Iterator[Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -73,6 +73,7 @@ def shown(proof: Proof) -> str:
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
+@pytest.mark.soak
 def test_a_version_is_proven_refused_with_other_code_and_cloned_to_work_in(
     conn: Connection, settings: Settings, version: Resource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import psutil
@@ -63,6 +63,11 @@ def said(attempt: subprocess.Popen[str]) -> str:
     return attempt.communicate(timeout=60)[0]
 
 
+def alive(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Those that run: one that has ended is a zombie until init has noticed."""
+    return [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+
+
 def test_the_process_group_of_a_training_ends_with_it(conn: Connection, scene: Scene) -> None:
     attempt = scene.attempt("packaging")
     group = training(scene)
@@ -70,7 +75,7 @@ def test_the_process_group_of_a_training_ends_with_it(conn: Connection, scene: S
     # It is not stopped as long as somebody works on it.
     assert (end_stopped(conn, scene.world.settings), look(conn, scene.version.id).status) == (0, "CREATE STOPPING")
     assert "VersionStopped" in said(attempt)
-    assert [process for process in group if process.is_running()] == []
+    assert alive(group) == []
     assert processes(scene) == []
 
     layout = scene.world.repository.layout
@@ -103,7 +108,7 @@ def test_what_a_killed_task_has_left_ends_too(conn: Connection, scene: Scene) ->
     stop(conn, scene)
     # Its lock goes with its connection.
     wait_for("CREATE STOPPED", lambda: end_stopped(conn, scene.world.settings), seconds=20)
-    assert [process for process in left if process.is_running()] == []
+    assert alive(left) == []
 
 
 def test_one_whose_task_waits_in_the_queue_is_stopped_at_once(conn: Connection, idle: Scene) -> None:

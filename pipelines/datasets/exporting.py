@@ -20,12 +20,10 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
-
-from sqlalchemy import Connection
 
 from pipelines.datasets import joining, streamed
 from pipelines.datasets.errors import ExportRefused
@@ -38,7 +36,7 @@ from pipelines.disk import require_disk
 from pipelines.progress import Progress
 from pipelines.registry import store
 from pipelines.registry.database import transaction
-from pipelines.registry.reasons import shortened
+from pipelines.registry.working import set_failed, working
 from pipelines.repository.group import GroupRepository
 from pipelines.settings import Settings
 
@@ -112,27 +110,16 @@ def export(settings: Settings, job_id: str) -> None:
 
 def fail(settings: Settings, job_id: str, reason: str) -> None:
     """CREATE FAILED with a reason, unless the job is finished."""
-    with _unfinished(settings, job_id) as (conn, job):
-        if job is not None:
-            store.update(conn, job_id, status=store.CREATE_FAILED, failure_reason=shortened(reason))
-            log.error("export %s failed: %s", job.name, reason)
-            shutil.rmtree(settings.exports_dir / job_id, ignore_errors=True)
+    if set_failed(settings, job_id, reason):
+        shutil.rmtree(settings.exports_dir / job_id, ignore_errors=True)
 
 
 # ----------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _unfinished(settings: Settings, job_id: str) -> Iterator[tuple[Connection, store.Resource | None]]:
-    """A transaction that holds the job; None when it is finished, or gone."""
-    with transaction(settings) as conn:
-        job = store.get(conn, id=job_id, lock=True)
-        yield conn, job if job is not None and job.status in store.UNFINISHED else None
-
-
 def _start(settings: Settings, job_id: str) -> Export | None:
     """The job, CREATE IN_PROGRESS; None when it is finished, or gone with its dataset."""
-    with _unfinished(settings, job_id) as (conn, job):
+    with working(settings, job_id) as (conn, job):
         dataset = store.get(conn, id=job.parent_id) if job is not None and job.parent_id is not None else None
         if job is None or dataset is None or dataset.is_deleting or dataset.schema_id is None:
             return None
@@ -144,7 +131,7 @@ def _start(settings: Settings, job_id: str) -> Export | None:
 
 
 def _activate(settings: Settings, job_id: str, rows: int) -> None:
-    with _unfinished(settings, job_id) as (conn, job):
+    with working(settings, job_id) as (conn, job):
         if job is not None:
             store.update(conn, job_id, status=store.ACTIVE, internal={"rows": rows})
 

@@ -17,9 +17,9 @@ from sqlalchemy import Connection, func, select
 from pipelines.deletions.matching import Matcher
 from pipelines.registry import store
 from pipelines.registry.database import transaction
-from pipelines.registry.reasons import shortened
 from pipelines.registry.store import Resource
 from pipelines.registry.tables import resources
+from pipelines.registry.working import set_failed
 from pipelines.repository import GroupRepository
 from pipelines.repository.locks import locked
 from pipelines.repository.shared import everywhere
@@ -148,11 +148,7 @@ def removed(conn: Connection, job: Job) -> dict[str, int]:
 
 def fail(settings: Settings, job_id: str, reason: str) -> None:
     """FAILED with a reason, unless the job has ended; the list of users goes."""
-    with transaction(settings) as conn:
-        row = store.get(conn, id=job_id, lock=True)
-        if row is not None and row.status in store.UNFINISHED:
-            store.update(conn, job_id, status=store.FAILED, failure_reason=shortened(reason))
-            log.error("data deletion job %s failed: %s", row.name, reason)
+    set_failed(settings, job_id, reason)
     discard(settings, job_id)
 
 

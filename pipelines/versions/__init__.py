@@ -5,10 +5,10 @@ ACTIVE, `judge` says whether a person must be asked first, `deploy` moves the ca
 ended early. All can be repeated after a crash.
 """
 
+from pipelines.registry.working import set_failed as fail
 from pipelines.versions.claiming import claim
 from pipelines.versions.deploying import deploy, is_deployed
 from pipelines.versions.errors import DeploymentFailed, VersionFailed, VersionGone, VersionStopped
-from pipelines.versions.failing import fail
 from pipelines.versions.publishing import publish
 from pipelines.versions.reproducing import reproduce
 from pipelines.versions.rollout import judge

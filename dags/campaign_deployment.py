@@ -43,12 +43,8 @@ report_failure = support.log_failure("the campaign goes on with what it served")
     tags=["openpersonalize", "serving"],
     default_args={**support.DEFAULT_ARGS, "on_failure_callback": report_failure},
     params={
-        "campaign_arn": Param(
-            None,
-            type=["null", "string"],
-            pattern="^arn:.+:campaign/[^/]+$",
-            title="Campaign ARN",
-            description="The campaign that shall serve another version.",
+        "campaign_arn": support.left_empty(
+            sdk, "^arn:.+:campaign/[^/]+$", "Campaign ARN", "The campaign that shall serve another version."
         ),
         "solution_version_arn": Param(
             "$LATEST",

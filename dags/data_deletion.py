@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow import sdk
-from airflow.sdk import Param, dag, get_current_context, task
+from airflow.sdk import dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
 from pipelines import dag_support as support
@@ -35,6 +35,11 @@ def _fail(settings: Any, job_id: str, reason: str) -> None:
     fail(settings, job_id, reason)
 
 
+def request(form: Any) -> support.Request:
+    """Of CreateDataDeletionJob."""
+    return {"datasetGroupArn": form["dataset_group_arn"], "dataSource": {"dataLocation": form["data_location"]}}
+
+
 report_failure = support.failure_callback(_fail, support.resource_id("read"))
 
 
@@ -50,19 +55,17 @@ report_failure = support.failure_callback(_fail, support.resource_id("read"))
     tags=["openpersonalize", "data"],
     default_args={**support.DEFAULT_ARGS, "on_failure_callback": report_failure},
     params={
-        "dataset_group_arn": Param(
-            None,
-            type=["null", "string"],
-            pattern="^arn:.+:dataset-group/[^/]+$",
-            title="Dataset group ARN",
-            description="Started by hand: the dataset group to delete users from.",
+        "dataset_group_arn": support.left_empty(
+            sdk,
+            "^arn:.+:dataset-group/[^/]+$",
+            "Dataset group ARN",
+            "Started by hand: the dataset group to delete users from.",
         ),
-        "data_location": Param(
-            None,
-            type=["null", "string"],
-            pattern="^(s3|file)://.+",
-            title="Where the list lies",
-            description="s3://bucket/users.csv, s3://bucket/folder/ or file:///folder/ below an allowed root.",
+        "data_location": support.left_empty(
+            sdk,
+            support.PLACE,
+            "Where the list lies",
+            "s3://bucket/users.csv, s3://bucket/folder/ or file:///folder/ below an allowed root.",
         ),
         **support.set_by_api(sdk, "data deletion job"),
     },
@@ -72,26 +75,15 @@ def data_deletion() -> None:
 
     @task(execution_timeout=timedelta(hours=1))
     def read() -> str:
-        from pipelines.aws.errors import AwsError
         from pipelines.deletions import DeletionRefused, read
         from pipelines.disk import DiskFull
         from pipelines.settings import Settings
 
-        context = get_current_context()
-        params, settings = context["params"], Settings.from_env()
-        support.announce(context["dag_run"].conf)
-        with support.no_retry(AirflowFailException, DeletionRefused, DiskFull, AwsError, ValueError):
-            job_id = params["resource_id"]
-            if job_id is None:
-                if params["dataset_group_arn"] is None or params["data_location"] is None:
-                    raise ValueError("Give dataset_group_arn and data_location: whom to delete, and from where.")
-                request = {
-                    "datasetGroupArn": params["dataset_group_arn"],
-                    "dataSource": {"dataLocation": params["data_location"]},
-                }
-                job_id = support.made_for_run(context, "CreateDataDeletionJob", request)
-            read(settings, job_id)
-        return str(job_id)
+        context, needed = get_current_context(), ("dataset_group_arn", "data_location")
+        job_id = support.about(context, AirflowFailException, "CreateDataDeletionJob", needed, request)
+        with support.no_retry(AirflowFailException, DeletionRefused, DiskFull):
+            read(Settings.from_env(), job_id)
+        return job_id
 
     # Between two rounds it holds neither a worker nor memory, which what it waits for needs.
     @task.sensor(

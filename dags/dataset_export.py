@@ -33,6 +33,15 @@ def _fail(settings: Any, job_id: str, reason: str) -> None:
     fail(settings, job_id, reason)
 
 
+def request(form: Any) -> support.Request:
+    """Of CreateDatasetExportJob."""
+    return {
+        "datasetArn": form["dataset_arn"],
+        "jobOutput": {"s3DataDestination": {"path": form["path"]}},
+        "ingestionMode": form["ingestion_mode"],
+    }
+
+
 report_failure = support.failure_callback(_fail, support.resource_id("create"))
 
 
@@ -48,19 +57,14 @@ report_failure = support.failure_callback(_fail, support.resource_id("create"))
     tags=["openpersonalize", "data"],
     default_args={**support.DEFAULT_ARGS, "on_failure_callback": report_failure},
     params={
-        "dataset_arn": Param(
-            None,
-            type=["null", "string"],
-            pattern="^arn:.+:dataset/[^/]+/[A-Z_]+$",
-            title="Dataset ARN",
-            description="Started by hand: the dataset to export.",
+        "dataset_arn": support.left_empty(
+            sdk, "^arn:.+:dataset/[^/]+/[A-Z_]+$", "Dataset ARN", "Started by hand: the dataset to export."
         ),
-        "path": Param(
-            None,
-            type=["null", "string"],
-            pattern="^(s3|file)://.+",
-            title="Folder that the files go to",
-            description="s3://bucket/folder/ or file:///folder/ below an allowed root.",
+        "path": support.left_empty(
+            sdk,
+            support.PLACE,
+            "Folder that the files go to",
+            "s3://bucket/folder/ or file:///folder/ below an allowed root.",
         ),
         "ingestion_mode": Param(
             "ALL",
@@ -77,22 +81,8 @@ def dataset_export() -> None:
 
     @task(execution_timeout=timedelta(minutes=5))
     def create() -> str:
-        from pipelines.aws.errors import AwsError
-
-        context = get_current_context()
-        params: Any = context["params"]
-        support.announce(context["dag_run"].conf)
-        if params["resource_id"] is not None:
-            return str(params["resource_id"])
-        with support.no_retry(AirflowFailException, AwsError, ValueError):
-            if params["dataset_arn"] is None or params["path"] is None:
-                raise ValueError("Give dataset_arn and path: what to export, and where to.")
-            request = {
-                "datasetArn": params["dataset_arn"],
-                "jobOutput": {"s3DataDestination": {"path": params["path"]}},
-                "ingestionMode": params["ingestion_mode"],
-            }
-            return support.made_for_run(context, "CreateDatasetExportJob", request)
+        needed = ("dataset_arn", "path")
+        return support.about(get_current_context(), AirflowFailException, "CreateDatasetExportJob", needed, request)
 
     @task(pool=support.POOL, pool_slots=1, execution_timeout=timedelta(hours=12))
     def export(job_id: str) -> None:

@@ -43,6 +43,11 @@ def _fail(settings: Any, version_id: str, reason: str) -> None:
     fail(settings, version_id, reason)
 
 
+def request(form: Any) -> support.Request:
+    """Of CreateSolutionVersion."""
+    return {"solutionArn": form["solution_arn"]}
+
+
 report_failure = support.failure_callback(_fail, support.resource_id("claim"))
 
 
@@ -60,12 +65,8 @@ report_failure = support.failure_callback(_fail, support.resource_id("claim"))
     tags=["openpersonalize", "training"],
     default_args={**support.DEFAULT_ARGS, "on_failure_callback": report_failure},
     params={
-        "solution_arn": Param(
-            None,
-            type=["null", "string"],
-            pattern="^arn:.+:solution/[^/]+$",
-            title="Solution ARN",
-            description="Started by hand: the solution to train a new version of.",
+        "solution_arn": support.left_empty(
+            sdk, "^arn:.+:solution/[^/]+$", "Solution ARN", "Started by hand: the solution to train a new version of."
         ),
         "allowed_fall": Param(
             None,
@@ -83,23 +84,14 @@ def solution_version() -> None:
 
     @task(execution_timeout=timedelta(minutes=10))
     def claim() -> str:
-        from pipelines.aws.errors import AwsError
         from pipelines.settings import Settings
         from pipelines.versions import claim
 
         context = get_current_context()
-        params = context["params"]
-        support.announce(context["dag_run"].conf)
-        with support.version_work(AirflowFailException, AirflowSkipException, AwsError, ValueError):
-            version_id = params["resource_id"]
-            if version_id is None:
-                if params["solution_arn"] is None:
-                    raise ValueError("Give solution_arn: the ARN of the solution to train a new version of.")
-                version_id = support.made_for_run(
-                    context, "CreateSolutionVersion", {"solutionArn": params["solution_arn"]}
-                )
+        version_id = support.about(context, AirflowFailException, "CreateSolutionVersion", ("solution_arn",), request)
+        with support.version_work(AirflowFailException, AirflowSkipException):
             claim(Settings.from_env(), version_id)
-        return str(version_id)
+        return version_id
 
     @task(pool=support.POOL, pool_slots=2, execution_timeout=timedelta(days=1))
     def reproduce(version_id: str) -> None:

@@ -7,7 +7,7 @@ Airflow. What kills the task's process too hard for a callback is found by the r
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -56,6 +56,15 @@ def deadline(sdk: Any, hours: int) -> Any:
     return sdk.DeadlineAlert(queued, timedelta(hours=hours), tell, name=f"{hours} hours")
 
 
+PLACE = "^(s3|file)://.+"
+"""Pattern of a field that names a file or folder."""
+
+
+def left_empty(sdk: Any, pattern: str, title: str, description: str) -> Any:
+    """A text field of a form that a person fills in and the API leaves empty; `sdk` is airflow.sdk."""
+    return sdk.Param(None, type=["null", "string"], pattern=pattern, title=title, description=description)
+
+
 def set_by_api(sdk: Any, what: str) -> dict[str, Any]:
     """The last fields of the form of a DAG that the API starts, for a `what`; `sdk` is airflow.sdk."""
     text = {"type": ["null", "string"], "section": "Set by the API"}
@@ -78,6 +87,9 @@ MADE = "made"
 
 LATE = "late"
 """Member of `internal` of a resource whose run takes long: the text that says so."""
+
+Request = Mapping[str, Any]
+"""Of an operation, as a client would send it."""
 
 Fail = Callable[[Settings, str, str], None]
 """`fail(settings, resource_id, reason)`, as pipelines.versions.fail and pipelines.datasets.importing.fail."""
@@ -124,7 +136,28 @@ def retraining_run(context: Any) -> Run:
     return Run(asker, moment(context), context["run_id"], params["solution_arns"], params.get("force", False))
 
 
-def made_for_run(context: Any, operation: str, request: Mapping[str, Any]) -> str:
+def about(
+    context: Any, failure: type[Exception], operation: str, needed: Sequence[str], request: Callable[[Any], Request]
+) -> str:
+    """The id of what a run is about, for its first task: named by the API's wish, or else made as `operation` makes it
+    of what `request` reads in the form.
+
+    Raises `failure` (Airflow's AirflowFailException) when one of the fields `needed` is empty, or for what the operation
+    refuses.
+    """
+    from pipelines.aws.errors import AwsError
+
+    params = context["params"]
+    announce(context["dag_run"].conf)
+    if params["resource_id"] is not None:
+        return str(params["resource_id"])
+    if any(params[name] is None for name in needed):
+        raise failure(f"Give {' and '.join(needed)}: a run that is started by hand needs them.")
+    with no_retry(failure, AwsError):
+        return made_for_run(context, operation, request(params))
+
+
+def made_for_run(context: Any, operation: str, request: Request) -> str:
     """The id of what a run started by hand in the Airflow UI is about, made as `operation` makes it for a client.
 
     A retry of the run gets the same. The task's `resource_id` knows it from now on. Raises AwsError.

@@ -9,10 +9,21 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import Connection
 
-from pipelines.dag_support import LATE, announce, failure_callback, late, log_failure, no_retry, reason, retraining_run
+from pipelines.dag_support import (
+    LATE,
+    about,
+    announce,
+    failure_callback,
+    late,
+    log_failure,
+    no_retry,
+    reason,
+    resource_id,
+    retraining_run,
+)
 from pipelines.registry import store, wishes
 from pipelines.settings import Settings
-from tests.support.registry import add_group, add_solution, add_version
+from tests.support.registry import add_dataset, add_group, add_solution, add_version
 
 
 class Final(Exception):
@@ -34,6 +45,38 @@ def test_the_request_id_comes_first_in_the_log(caplog: pytest.LogCaptureFixture)
         "request id r-1, resource arn:x",
         "request id none, resource none yet",
     ]
+
+
+def test_a_run_is_about_what_the_api_wished_or_what_it_makes_of_its_form(
+    conn: Connection, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in settings.to_env().items():
+        monkeypatch.setenv(name, value)
+    with conn.begin():
+        solution = add_solution(conn, group := add_group(conn))
+        add_dataset(conn, group)
+    pushed: dict[str, str] = {}
+    task = SimpleNamespace(xcom_push=pushed.__setitem__, xcom_pull=lambda task_ids, key: pushed.get(key))
+
+    def first_task(**form: str | None) -> str:
+        params = {"resource_id": None, "request_id": None, "solution_arn": None, **form}
+        context = {"params": params, "run_id": "manual__1", "ti": task, "dag_run": SimpleNamespace(conf=None)}
+        found = about(
+            context,
+            Final,
+            "CreateSolutionVersion",
+            ["solution_arn"],
+            lambda form: {"solutionArn": form["solution_arn"]},
+        )
+        assert resource_id("claim")(context) == pushed.get("made", found)
+        return found
+
+    assert first_task(resource_id="0123456789abcdef") == "0123456789abcdef"
+    with pytest.raises(Final, match=r"^Give solution_arn: a run that is started by hand needs them\.$"):
+        first_task()
+    with pytest.raises(Final, match="does not exist"):
+        first_task(solution_arn=f"{solution.arn}x")
+    assert first_task(solution_arn=solution.arn) == first_task(solution_arn=solution.arn) == pushed["made"]
 
 
 def test_a_failure_reaches_the_resource() -> None:

@@ -117,7 +117,7 @@ class _Checker:
         if isinstance(where, AnyOf):
             raise self._refused(where.at, "conditions after IF can only be joined by AND")
         if isinstance(where, AllOf):
-            return AllOf(tuple(self._user(term) for term in where.terms), where.at)
+            return AllOf(tuple(self._user(term) for term in where.terms), at=where.at)
         if where.field.dataset != CURRENT_USER:
             what = SPELLED.get(where.field.dataset, where.field.dataset)
             raise self._refused(where.field.at, f"only CurrentUser can be tested after IF, not {what}")
@@ -157,7 +157,7 @@ class _Checker:
             raise self._refused(condition.at, f"{spelled}.{column.name} is boolean and cannot be compared; {hint}")
         if column.avro != "boolean" and condition.operator == "IS":
             raise self._refused(condition.at, f"IS needs a boolean column, and {spelled}.{column.name} is not one")
-        return Field(field.dataset, column.name, _type(column), field.at)
+        return Field(field.dataset, column.name, _type(column), at=field.at)
 
     def _operand(self, field: Field, condition: Condition, target: str) -> Operand:
         operator, operand = condition.operator, condition.operand
@@ -191,7 +191,7 @@ class _Checker:
             ):
                 raise self._refused(value.at, '"*" can only stand alone, in Interactions.EVENT_TYPE IN ("*")')
         values = (self._value(field, value) if isinstance(value, Value) else value for value in listed.values)
-        return Listed(tuple(values), listed.at)
+        return Listed(tuple(values), at=listed.at)
 
     def _current_item(self, field: Field, condition: Condition, operand: Field, target: str) -> Field:
         if operand.dataset == CURRENT_USER:
@@ -208,7 +208,7 @@ class _Checker:
 
     def _value(self, field: Field, value: Value) -> Value:
         try:
-            return Value(literal(field, value.value), value.at)
+            return Value(literal(field, value.value), at=value.at)
         except ValueError as wrong:
             raise self._refused(value.at, str(wrong)) from None
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pipelines.aws.errors import InvalidInput
 
+FILTER = "Could not create filter. Invalid expression"
+"""As CreateFilter begins."""
+ATTRIBUTES = "itemAttributes: invalid"
 _SHOWN = 60
 """How many characters of a long line are shown on either side of the place."""
 
 
-def refused(text: str, at: int, why: str) -> InvalidInput:
-    """What CreateFilter answers; `at` is the position in `text` that a caret points at."""
+def refused(text: str, at: int, why: str, what: str = FILTER) -> InvalidInput:
+    """`what` is wrong, FILTER or ATTRIBUTES, and why; `at` is the position in `text` that a caret points at."""
     start = text.rfind("\n", 0, at) + 1
     end = text.find("\n", at)
     line, column = text[start : end if end >= 0 else len(text)], at - start
@@ -20,4 +23,4 @@ def refused(text: str, at: int, why: str) -> InvalidInput:
     margin = "".join("\t" if character == "\t" else " " for character in before + line[first:column])
     number = text.count("\n", 0, at) + 1
     place = f"line {number}, character {column + 1}" if "\n" in text else f"character {at + 1}"
-    return InvalidInput(f"Could not create filter. Invalid expression at {place}: {why}.\n{shown}\n{margin}^")
+    return InvalidInput(f"{what} at {place}: {why}.\n{shown}\n{margin}^")

@@ -1,4 +1,4 @@
-"""How a filter is written (spec: filters.md section 2), for lark.
+"""How a filter is written (spec: filters.md section 2), for lark, and itemAttributes (runtime.md section 8) beside it.
 
 It takes more than the language allows: what is wrong in a way that has a name (a placeholder after NOT IN, an IF that
 tests an item) is read here and refused in checking.py, which can say so.
@@ -10,6 +10,8 @@ tests an item) is read here and refused in checking.py, which can say so.
 GRAMMAR = r"""
 start: expression ("|" expression)*
 expression: ACTION TARGET _WHERE any_of (_IF any_of)?
+attributes: equality (AND equality)*
+equality: field COMPARED literal
 
 any_of: all_of (OR all_of)*
 all_of: term (AND term)*

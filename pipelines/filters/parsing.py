@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from pipelines.filters.failing import refused
+from pipelines.filters.failing import ATTRIBUTES, FILTER, refused
 from pipelines.filters.grammar import GRAMMAR, READABLE
 from pipelines.filters.tree import (
     AllOf,
@@ -37,14 +37,23 @@ _SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86_400, "WEEK": 604_
 
 def parse(text: str) -> Filter:
     """The tree of an expression, not yet checked against any schema; raises InvalidInput."""
+    filter: Filter = _read(text, "start", FILTER)
+    return filter
+
+
+def parse_attributes(text: str) -> tuple[Condition, ...]:
+    """What `ITEMS.GENRES = "Comedy" AND …` says, not yet checked against any columns; raises InvalidInput."""
+    conditions: tuple[Condition, ...] = _read(text, "attributes", ATTRIBUTES)
+    return conditions
+
+
+def _read(text: str, start: str, what: str) -> Any:
     from lark.exceptions import UnexpectedInput
 
     try:
-        found: Any = _parser().parse(text)
+        return _parser().parse(text, start)
     except UnexpectedInput as failure:
-        raise refused(text, *_wrong(failure, text)) from None
-    filter: Filter = found
-    return filter
+        raise refused(text, *_wrong(failure, text), what) from None
 
 
 class _Builder:
@@ -55,27 +64,33 @@ class _Builder:
 
     def expression(self, parts: list[Any]) -> Expression:
         action, target, where, *user = parts
-        return Expression(action.upper(), target.upper(), where, user[0] if user else None, _at(action))
+        return Expression(action.upper(), target.upper(), where, user[0] if user else None, at=_at(action))
+
+    def attributes(self, parts: list[Any]) -> tuple[Condition, ...]:
+        return tuple(parts[::2])
+
+    def equality(self, parts: list[Any]) -> Condition:
+        return self.condition(parts)
 
     def any_of(self, parts: list[Any]) -> Where:
-        return parts[0] if len(parts) == 1 else AnyOf(tuple(parts[::2]), _at(parts[1]))
+        return parts[0] if len(parts) == 1 else AnyOf(tuple(parts[::2]), at=_at(parts[1]))
 
     def all_of(self, parts: list[Any]) -> Where:
-        return parts[0] if len(parts) == 1 else AllOf(tuple(parts[::2]), _at(parts[1]))
+        return parts[0] if len(parts) == 1 else AllOf(tuple(parts[::2]), at=_at(parts[1]))
 
     def condition(self, parts: list[Any]) -> Condition:
         field, operator, operand = parts
-        return Condition(field, operator.upper(), operand, _at(operator))
+        return Condition(field, operator.upper(), operand, at=_at(operator))
 
     def truth(self, parts: list[Any]) -> Condition:
         field, operator, truth = parts
-        return Condition(field, "IS", Value(truth.upper() == "TRUE", _at(truth)), _at(operator))
+        return Condition(field, "IS", Value(truth.upper() == "TRUE", at=_at(truth)), at=_at(operator))
 
     def not_in(self, parts: list[Token]) -> Token:
         return parts[0].update(value="NOT IN")
 
     def list_of(self, parts: list[Any]) -> Listed:
-        return Listed(tuple(parts), parts[0].at)
+        return Listed(tuple(parts), at=parts[0].at)
 
     def operand(self, parts: list[Operand]) -> Operand:
         return parts[0]
@@ -88,25 +103,25 @@ class _Builder:
         token = parts[0]
         if token.type == "NUMBER":
             whole = re.fullmatch(r"[+-]?\d+", token)
-            return Value(int(token) if whole else float(token), _at(token))
+            return Value(int(token) if whole else float(token), at=_at(token))
         if token.type == "TRUTH":
-            return Value(token.upper() == "TRUE", _at(token))
+            return Value(token.upper() == "TRUE", at=_at(token))
         text = re.sub(r"\\([\\\"'])", r"\1", token[1:-1])
-        return Anything(_at(token)) if text == "*" else Value(text, _at(token))
+        return Anything(at=_at(token)) if text == "*" else Value(text, at=_at(token))
 
     def placeholder(self, parts: list[Token]) -> Placeholder:
-        return Placeholder(str(parts[0][1:]), _at(parts[0]))
+        return Placeholder(str(parts[0][1:]), at=_at(parts[0]))
 
     def star(self, parts: list[Token]) -> Anything:
-        return Anything(_at(parts[0]))
+        return Anything(at=_at(parts[0]))
 
     def moment(self, parts: list[Token]) -> Moment:
         now, *offset = parts
         if not offset:
-            return Moment(0, _at(now))
+            return Moment(0, at=_at(now))
         sign, count, unit = offset
         seconds = int(count) * _SECONDS[unit.upper().removesuffix("S")]
-        return Moment(-seconds if sign == "-" else seconds, _at(now))
+        return Moment(-seconds if sign == "-" else seconds, at=_at(now))
 
 
 @lru_cache(1)
@@ -114,7 +129,8 @@ def _parser() -> Lark:
     from lark import Lark, Transformer
 
     builder = type("Builder", (_Builder, Transformer), {})()
-    return Lark(GRAMMAR, parser="lalr", lexer="contextual", transformer=builder, maybe_placeholders=False)
+    starts = ["start", "attributes"]
+    return Lark(GRAMMAR, parser="lalr", lexer="contextual", start=starts, transformer=builder, maybe_placeholders=False)
 
 
 def _at(token: Token) -> int:

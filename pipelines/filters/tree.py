@@ -1,4 +1,4 @@
-"""What a filter expression says. `at` is where in the text a part begins; parts that say the same are equal."""
+"""What a filter expression says. Parts that say the same are equal, wherever they stand."""
 
 from __future__ import annotations
 
@@ -19,8 +19,16 @@ ColumnType: TypeAlias = Literal["string", "int", "long", "float", "double", "boo
 Scalar: TypeAlias = str | int | float | bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A part of an expression."""
+
+    at: int = member(default=0, compare=False)
+    """Where in the text it begins."""
+
+
 @dataclass(frozen=True, slots=True)
-class Field:
+class Field(Part):
     """`Items.GENRES`; as parsed in capitals, as checked with the column's own name and its type."""
 
     dataset: str
@@ -28,83 +36,72 @@ class Field:
     column: str
     type: ColumnType | None = None
     """None: not checked yet."""
-    at: int = member(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
+class Value(Part):
     """A literal; as checked of the column's kind, event types in lower case."""
 
     value: Scalar
-    at: int = member(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Anything:
+class Anything(Part):
     """`"*"`: an event of any type."""
 
-    at: int = member(default=0, compare=False)
-
 
 @dataclass(frozen=True, slots=True)
-class Placeholder:
+class Placeholder(Part):
     """`$NAME`: a value, or several in a list, that each request gives."""
 
     name: str
-    at: int = member(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Part):
     """`NOW() - 30 DAYS`: so many seconds after the request."""
 
     offset: int
-    at: int = member(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Part):
     """What stands in the parentheses after IN and NOT IN."""
 
     values: tuple[Value | Placeholder | Anything, ...]
-    at: int = member(default=0, compare=False)
 
 
 Operand: TypeAlias = Value | Placeholder | Moment | Field | Listed
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """`Items.PRICE < 20`."""
+class Condition(Part):
+    """`Items.PRICE < 20`; `at` of the operator."""
 
     field: Field
     operator: Operator
     operand: Operand
-    at: int = member(default=0, compare=False)
-    """Of the operator."""
 
 
 @dataclass(frozen=True, slots=True)
-class AllOf:
+class AllOf(Part):
     """Conditions joined by AND."""
 
     terms: tuple[Where, ...]
-    at: int = member(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class AnyOf:
+class AnyOf(Part):
     """Conditions joined by OR; `at` of the first OR."""
 
     terms: tuple[Where, ...]
-    at: int = member(default=0, compare=False)
 
 
 Where: TypeAlias = Condition | AllOf | AnyOf
 
 
 @dataclass(frozen=True, slots=True)
-class Expression:
+class Expression(Part):
     """`INCLUDE ItemID WHERE … IF …`."""
 
     action: Action
@@ -112,7 +109,6 @@ class Expression:
     where: Where
     user: Where | None = None
     """What must be true of the current user, or the expression counts as absent."""
-    at: int = member(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

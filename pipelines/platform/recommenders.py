@@ -14,13 +14,13 @@ from typing import Any
 
 from sqlalchemy import Connection, or_, select
 
+from pipelines.control.recommenders import UPDATE
 from pipelines.registry import store
 from pipelines.registry.store import Resource
 from pipelines.registry.tables import resources
 
 log = logging.getLogger(__name__)
 
-UPDATE = "latestRecommenderUpdate"
 NEXT: Mapping[str, str] = {
     store.STOP_PENDING: store.STOP_IN_PROGRESS,
     store.STOP_IN_PROGRESS: store.INACTIVE,

@@ -1,7 +1,8 @@
 """`openpersonalize reset`: an empty store in seconds, without a restart.
 
 First Airflow's runs of the old world are stopped, so that no task of theirs writes into the new one; then our tables
-are emptied in one statement; then the folders go. Access keys and audit stay. A task that still runs for a moment finds its resource gone and ends.
+are emptied in one statement; then the folders go. Access keys and audit stay. A task that still runs for a moment finds
+its resource gone and ends.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ def store_folders(settings: Settings) -> list[Path]:
         settings.deletions_dir,
         settings.bento_home / "models",
         settings.bento_home / "bentos",
+        settings.bento_home / "items",
     ]
     remote = Path(settings.dvc_remote)
     if "://" not in settings.dvc_remote and remote.absolute().is_relative_to(settings.home):

@@ -65,11 +65,15 @@ def world(conn: Connection, settings: Settings, tmp_path: Path) -> World:
 def fill(conn: Connection, world: World) -> None:
     """A version that a campaign wants, events, a list that was answered, a job that runs, a report, a secret."""
     home = world.settings.home
-    for name, content in {"imports/job/report.html": "<p>ö", "secrets/access_keys": "a:b\n"}.items():
-        (home / name).parent.mkdir(parents=True, exist_ok=True)
-        (home / name).write_text(content)
-    (home / "imports/job/work").mkdir()
-    (home / "imports/job/work/report.html").write_text("of a run")
+    # A run's scratch, `work`, is not saved.
+    run = home / "imports" / "first"
+    for file, content in (
+        (run / "report.html", "<p>ö"),
+        (run / "work" / "report.html", "of a run"),
+        (home / "secrets" / "access_keys", "a:b\n"),
+    ):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
     with conn.begin():
         version = add_version(conn, world.solution, metrics={"coverage": 0.5})
         add_campaign(conn, version)
@@ -101,8 +105,8 @@ def test_what_is_restored_is_what_was_there(conn: Connection, world: World, targ
     before, after = (GroupRepository(one, world.group.id) for one in (world.settings, target))
     assert saving.refs(after) == saving.refs(before) != ""
     assert [p.name for p in saving.objects(after)] == [p.name for p in saving.objects(before)]
-    assert (target.imports_dir / "job" / "report.html").read_text() == "<p>ö"
-    assert not (target.imports_dir / "job" / "work").exists()
+    assert (target.imports_dir / "first" / "report.html").read_text() == "<p>ö"
+    assert not (target.imports_dir / "first" / "work").exists()
     assert (target.secrets_dir / "access_keys").stat().st_mode & 0o777 == 0o600
     assert not restore_marker(target).exists()
     [tag] = after.tags("data")

@@ -4,25 +4,29 @@ A campaign's wanted version is fetched, mapped and warmed in a thread while the 
 dict takes the place of another, so a version and the campaignConfig that it is to be served with change at once. A
 request keeps what it looked up. Campaigns on one version share its artefact; a
 version that nobody serves any more is dropped. A load that fails leaves what was there and is reported.
+
+The challenger of an experiment is loaded with the version beside which it is to be served, as one step: a worker has
+both or reports why not. Only after a restart may it have the version alone, and then it goes on trying: an experiment of
+weeks must not end because a disk was away for a minute.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from threading import Event
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
 from bento import deployments
 from bento.database import Database, Row
 from bento.deployments import Campaign, Deployed, Version
+from bento.routes import Failure, Loaded, Route, Step, lacks_challenger, next_steps
 from pipelines.aws.errors import ResourceNotFound, ServiceUnavailable
 
 if TYPE_CHECKING:
@@ -39,46 +43,6 @@ Load = Callable[[Version, Event], "Recommender"]
 """Fetch, open and warm a version; runs in a thread, and ends early when the event is set."""
 
 log = logging.getLogger("openpersonalize.campaigns")
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A deployment in memory, and its id (empty: what served before a restart)."""
-
-    deployed: Deployed
-    deployment_id: str
-    recommender: Recommender
-    config: Mapping[str, Any]
-    """campaignConfig of the deployment."""
-
-    @property
-    def version(self) -> Version:
-        return self.deployed.version
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A campaign and what answers for it here; None while the first version is being loaded."""
-
-    campaign: Campaign
-    loaded: Loaded | None
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a step could not be taken, and when it may be tried again."""
-
-    message: str
-    retry_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What a campaign is to serve next."""
-
-    campaign_id: str
-    deployment_id: str
-    wanted: Deployed | None
 
 
 class Campaigns:
@@ -118,10 +82,10 @@ class Campaigns:
             raise ServiceUnavailable(f"Campaign {arn} is being loaded, try again.{self._why_not(route.campaign)}")
         return route.campaign, route.loaded
 
-    def current(self, arn: str) -> Loaded | None:
-        """What answers for the campaign at this very moment."""
+    def current(self, arn: str) -> tuple[Campaign, Loaded] | None:
+        """The campaign and what answers for it at this very moment."""
         route = self.routes.get(arn)
-        return route.loaded if route else None
+        return (route.campaign, route.loaded) if route and route.loaded else None
 
     def name_of(self, arn: str) -> str | None:
         """The name of a campaign that exists, for logs and counters."""
@@ -213,7 +177,7 @@ class Campaigns:
         """Take steps until the campaign serves what it should, or cannot."""
         while (route := self.routes.get(arn)) is not None and (step := self._next_step(route)) is not None:
             try:
-                recommender = await self._recommender(step.wanted)
+                loaded = await self._loaded(step)
             except asyncio.CancelledError:
                 raise
             except Exception as failure:  # noqa: BLE001 (whatever is wrong with one version must not end the others)
@@ -221,24 +185,35 @@ class Campaigns:
                 message = f"{type(failure).__name__}: {failure}"[:1000]
                 self._failures[step] = Failure(message, monotonic() + RETRY_SECONDS)
             else:
-                self._serve(arn, step, recommender)
+                self._serve(arn, step, loaded)
             self.changed.set()
 
-    def _serve(self, arn: str, step: Step, recommender: Recommender) -> None:
+    async def _loaded(self, step: Step) -> Loaded:
+        wanted = step.wanted
+        if wanted is None:
+            raise LookupError("the solution version does not exist any more")
+        config = orjson.loads(wanted.config)
+        recommender = await self._recommender(wanted.version)
+        challenger = None
+        if wanted.challenger is not None:
+            deployed = Deployed(wanted.challenger, wanted.config)
+            challenger = Loaded(deployed, step.deployment_id, await self._recommender(deployed.version), config)
+        return Loaded(wanted, step.deployment_id, recommender, config, challenger)
+
+    def _serve(self, arn: str, step: Step, loaded: Loaded) -> None:
         route = self.routes.get(arn)
-        if route is None or step.wanted is None or step not in set(_steps(route)):
+        if route is None or step not in set(next_steps(route)):
             self._swap(self.routes)  # the campaign was deleted, or wants something else by now
             return
         self._failures.pop(step, None)
-        loaded = Loaded(step.wanted, step.deployment_id, recommender, orjson.loads(step.wanted.config))
         self._swap({**self.routes, arn: Route(route.campaign, loaded)})
         log.info("campaign %s serves solution version %s", route.campaign.name, loaded.version.arn)
 
     def _next_step(self, route: Route) -> Step | None:
-        for step in _steps(route):
+        for step in next_steps(route):
             failure = self._failures.get(step)
             # Only what was accepted once is tried again: a failed update has been answered as failed.
-            again = route.loaded is None and route.campaign.is_active
+            again = route.campaign.is_active and (route.loaded is None or lacks_challenger(route))
             if failure is None or (again and monotonic() >= failure.retry_at):
                 return step
         return None
@@ -248,10 +223,7 @@ class Campaigns:
             f" {failure.message}" for step, failure in self._failures.items() if step.campaign_id == campaign.id
         )
 
-    async def _recommender(self, wanted: Deployed | None) -> Recommender:
-        if wanted is None:
-            raise LookupError("the solution version does not exist any more")
-        version = wanted.version
+    async def _recommender(self, version: Version) -> Recommender:
         task = self._versions.get(version)
         if task is None:
             task = asyncio.create_task(asyncio.to_thread(self._load, version, self._stop))
@@ -265,7 +237,8 @@ class Campaigns:
 
     def _swap(self, routes: dict[str, Route]) -> None:
         self.routes = routes
-        used = {route.loaded.version for route in routes.values() if route.loaded}
+        serving = [route.loaded for route in routes.values() if route.loaded]
+        used = {one.version for loaded in serving for one in (loaded, loaded.challenger) if one}
         for version in [key for key, task in self._versions.items() if task.done() and key not in used]:
             del self._versions[version]
 
@@ -274,18 +247,3 @@ class Campaigns:
         if task is not None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(task), LOAD_PATIENCE)
-
-
-def _steps(route: Route) -> Iterator[Step]:
-    """What may be served next, best first; nothing when the campaign serves what it should."""
-    campaign, loaded = route.campaign, route.loaded
-    if campaign.is_ended:
-        return
-    # After a restart what was answering comes first; an update that is still under way comes after it.
-    restarted = loaded is None and campaign.is_active and campaign.serving != campaign.wanted
-    undone = not campaign.wants_change and (loaded is None or loaded.deployed != campaign.serving)
-    if campaign.serving and (restarted or undone):
-        yield Step(campaign.id, "", campaign.serving)
-    is_new = loaded is None or loaded.deployment_id != campaign.deployment_id
-    if campaign.wants_change and campaign.deployment_id and is_new:
-        yield Step(campaign.id, campaign.deployment_id, campaign.wanted)

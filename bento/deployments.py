@@ -6,7 +6,7 @@ read in full.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bento.database import Database, Row
 
@@ -18,23 +18,34 @@ _USERS = """
 LEFT JOIN openpersonalize.resources users
        ON users.group_id = c.group_id AND users.kind = 'Dataset' AND users.doc ->> 'datasetType' = 'USERS'
 """
+_EXPERIMENT = "LEFT JOIN openpersonalize.experiments e ON e.campaign_id = c.id AND e.ended_at IS NULL"
 _FINGERPRINT = f"""
 SELECT c.id, c.status, c.internal #>> '{{deployment,id}}', c.doc ->> 'solutionVersionArn',
-       c.doc #>> '{{latestCampaignUpdate,status}}', users.id
-FROM openpersonalize.resources c {_USERS} WHERE c.kind = 'Campaign' ORDER BY c.id
+       c.doc #>> '{{latestCampaignUpdate,status}}', users.id, e.id, e.started_at
+FROM openpersonalize.resources c {_USERS} {_EXPERIMENT} WHERE c.kind = 'Campaign' ORDER BY c.id
 """
 
-# `wanted` is the version of internal.deployment, `serving` that of the describe answer.
+
+def _version(alias: str) -> str:
+    """The columns that `_version_of` reads."""
+    return (
+        f"{alias}.id, {alias}.parent_id, {alias}.arn, {alias}.internal ->> 'event_cutoff', "
+        f"{alias}.internal #>> '{{record_cutoffs,USERS}}', {alias}.internal ->> 'edition'"
+    )
+
+
+# `wanted` and `challenger` are the versions of internal.deployment, `serving` that of the describe answer.
 _CAMPAIGNS = f"""
 SELECT c.id, c.arn, c.name, c.status, c.group_id, users.id,
        c.internal #>> '{{deployment,id}}', c.doc #>> '{{latestCampaignUpdate,status}}',
-       wanted.id, wanted.parent_id, wanted.arn, wanted.internal ->> 'event_cutoff',
-       wanted.internal #>> '{{record_cutoffs,USERS}}', wanted.internal ->> 'edition', c.internal #>> '{{deployment,config}}',
-       serving.id, serving.parent_id, serving.arn, serving.internal ->> 'event_cutoff',
-       serving.internal #>> '{{record_cutoffs,USERS}}', serving.internal ->> 'edition', c.doc ->> 'campaignConfig'
-FROM openpersonalize.resources c {_USERS}
+       {_version("wanted")}, c.internal #>> '{{deployment,config}}', {_version("serving")}, c.doc ->> 'campaignConfig',
+       {_version("challenger")}, e.id, e.share, extract(epoch FROM e.started_at)::float8
+FROM openpersonalize.resources c {_USERS} {_EXPERIMENT}
 LEFT JOIN openpersonalize.resources wanted
        ON wanted.id = c.internal #>> '{{deployment,solution_version_id}}' AND wanted.kind = 'SolutionVersion'
+LEFT JOIN openpersonalize.resources challenger
+       ON challenger.id = c.internal #>> '{{deployment,challenger,solution_version_id}}'
+          AND challenger.kind = 'SolutionVersion'
 LEFT JOIN openpersonalize.resources serving
        ON serving.arn = c.doc ->> 'solutionVersionArn' AND serving.kind = 'SolutionVersion'
 WHERE c.kind = 'Campaign'
@@ -62,6 +73,19 @@ class Deployed:
 
     version: Version
     config: str
+    challenger: Version | None = None
+    """What is to be loaded beside it for an experiment, to be served with the same configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """An experiment that has not ended."""
+
+    id: str
+    share: int
+    """Per cent of users that get the challenger."""
+    starts_at: float | None
+    """Epoch seconds from which on they do; None: workers are still loading it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +104,7 @@ class Campaign:
     update_failed: bool
     wanted: Deployed | None
     serving: Deployed | None
+    experiment: Experiment | None = None
 
     @property
     def is_active(self) -> bool:
@@ -93,7 +118,7 @@ class Campaign:
     @property
     def wants_change(self) -> bool:
         """Whether the wanted deployment is still to be served: a failed update goes back to what was serving."""
-        return not (self.update_failed and self.wanted != self.serving)
+        return not (self.update_failed and _control(self.wanted) != self.serving)
 
 
 async def fingerprint(database: Database) -> list[Row]:
@@ -116,21 +141,28 @@ def _campaign(row: Row) -> Campaign:
         users=row[5],
         deployment_id=row[6] or "",
         update_failed=row[7] == CREATE_FAILED,
-        wanted=_deployed(*row[8:15]),
-        serving=_deployed(*row[15:22]),
+        wanted=_deployed(_version_of(*row[8:14]), row[14], _version_of(*row[22:28])),
+        serving=_deployed(_version_of(*row[15:21]), row[21]),
+        experiment=Experiment(*row[28:31]) if row[28] else None,
     )
 
 
-def _deployed(
+def _deployed(version: Version | None, config: str | None, challenger: Version | None = None) -> Deployed | None:
+    return None if version is None else Deployed(version, config or "{}", challenger)
+
+
+def _control(deployed: Deployed | None) -> Deployed | None:
+    return deployed and replace(deployed, challenger=None)
+
+
+def _version_of(
     id: str | None,
     solution_id: str,
     arn: str,
     event_cutoff: str | None,
     record_cutoff: str | None,
     edition: str | None,
-    config: str | None,
-) -> Deployed | None:
+) -> Version | None:
     if id is None:
         return None
-    version = Version(id, solution_id, arn, int(event_cutoff or 0), int(record_cutoff or 0), int(edition or 0))
-    return Deployed(version, config or "{}")
+    return Version(id, solution_id, arn, int(event_cutoff or 0), int(record_cutoff or 0), int(edition or 0))

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from bento.campaigns import Loaded
 from bento.database import Database
 from bento.deployments import Campaign
 from bento.lookups import Lookups
+from bento.routes import Loaded
 from pipelines.aws.errors import InvalidInput, ResourceNotFound
 from pipelines.filters.checking import kept
 from pipelines.filters.tree import Filter

@@ -8,20 +8,22 @@ PostgreSQL for every request, so what was answered with 200 counts at once, whic
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bento.campaigns import Campaigns, Loaded
+from bento.campaigns import Campaigns
 from bento.deployments import Campaign
+from bento.experiments import assigned
 from bento.filters import Chosen, Filters
 from bento.histories import Histories, Wanted
+from bento.routes import Loaded
 from bento.served import Served, exploration_columns
 from pipelines.aws.errors import InvalidInput, ResourceNotFound
 from pipelines.datasets.schema import property_name
 from pipelines.serving import calls
+from pipelines.serving.arms import Arm, new_recommendation_id
 from pipelines.serving.asked import Asked
 
 if TYPE_CHECKING:
@@ -63,8 +65,8 @@ class Recommendations:
         _check_not_yet(call)
         campaign, loaded = await self._campaigns.find(arn)
         chosen, promoted = await self._filters.chosen(call, campaign), await self._promoted(call, campaign)
-        recommendation_id = f"RID-{uuid.uuid4()}"
-        asked, loaded = await self._ask(operation, call, campaign, loaded, chosen, promoted, now)
+        asked, loaded, arm = await self._ask(operation, call, campaign, loaded, chosen, promoted, now)
+        recommendation_id = new_recommendation_id(arm)
         asked = replace(asked, exploration=exploration_of(loaded), seed=recommendation_id, now=now)
         scored = await self._score(operation, call, loaded, asked)
         self._served.add(
@@ -76,7 +78,9 @@ class Recommendations:
                 "user_id": call.get("userId"),
                 "items": [item.item_id for item in scored],
                 "request_id": request_id,
-                **exploration_columns(asked.exploration, scored),
+                # What a threshold has cut off was not in the list at any weight: that list tells nothing of others.
+                **exploration_columns(None if asked.min_score_ratio else asked.exploration, scored),
+                **({"experiment_id": arm.experiment_id, "arm": arm.name} if arm else {}),
             }
         )
         return {**calls.members(operation, scored), "recommendationId": recommendation_id}
@@ -90,22 +94,24 @@ class Recommendations:
         chosen: Chosen | None,
         promoted: Promoted | None,
         now: float,
-    ) -> tuple[Asked, Loaded]:
-        """What is asked, and of which version: the one that serves once everything is known.
+    ) -> tuple[Asked, Loaded, Arm | None]:
+        """What is asked, and of which version and arm: those that serve the user once everything is known.
 
         Reading what is known of the user takes time in which the campaign may have been swapped. The newest version
         answers, with the events since its own cut-off: nobody may get the old one once the campaign is ACTIVE on the
         new.
         """
+        user = call.get("userId")
+        loaded, _ = assigned(campaign, loaded, user, now)
         while True:
             asked = calls.asked(loaded.recommender.artefact, operation, call)
             if chosen is None and promoted is None:
                 asked = await with_streamed(self._histories, asked, campaign, loaded)
             else:
                 asked = await self._filtered(asked, campaign, loaded, chosen, promoted, now)
-            current = self._campaigns.current(campaign.arn) or loaded
+            current, arm = assigned(*(self._campaigns.current(campaign.arn) or (campaign, loaded)), user, now)
             if current.version == loaded.version:
-                return asked, current
+                return asked, current, arm
             loaded = current
 
     async def _promoted(self, call: Mapping[str, Any], campaign: Campaign) -> Promoted | None:

@@ -1,6 +1,7 @@
 """What was answered under which recommendationId, written behind the answers.
 
-Implicit impressions, tracing and A/B read it. A request never waits for it and never fails by it: rows are gathered
+Implicit impressions, tracing and explore-report read it; who was answered by which arm of an experiment is written with it,
+into a table that stays. A request never waits for it and never fails by it: rows are gathered
 in memory for at most a second or `BATCH_ROWS`, and dropped, counted, when the database falls too far behind. Losing the
 last second in a crash is allowed. The reconciler makes the table's hourly partitions and drops old ones.
 """
@@ -44,6 +45,19 @@ ON CONFLICT DO NOTHING
 RETURNING 1
 """
 
+# In the order of the key: of two workers that write the same users one waits for the other, and never each for the other.
+# A row of an experiment that went with its campaign is nobody's any more.
+_EXPOSE = """
+INSERT INTO openpersonalize.exposures AS there (experiment_id, user_key, arm, first_at, answers)
+SELECT experiment_id, user_id, arm, to_timestamp(min(served_at)), count(*)
+FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(experiment_id text, user_id text, arm text, served_at double precision)
+WHERE EXISTS (SELECT FROM openpersonalize.experiments e WHERE e.id = r.experiment_id)
+GROUP BY experiment_id, user_id, arm ORDER BY experiment_id, user_id
+ON CONFLICT (experiment_id, user_key)
+DO UPDATE SET answers = there.answers + excluded.answers, first_at = least(there.first_at, excluded.first_at)
+RETURNING 1
+"""
+
 log = logging.getLogger("openpersonalize.served")
 
 
@@ -76,7 +90,10 @@ class Served:
         self._full = asyncio.Event()
 
     def add(self, row: dict[str, Any]) -> None:
-        """Remember one answer; the columns are those of the table, `served_at` in epoch seconds."""
+        """Remember one answer; the columns are those of the table, `served_at` in epoch seconds.
+
+        One that is part of an experiment has `experiment_id` and `arm` besides.
+        """
         if len(self._rows) >= MOST_ROWS:
             self._on_dropped(1)
             return
@@ -114,7 +131,10 @@ class Served:
         while self._rows and (count > 0 or len(self._rows) >= BATCH_ROWS):
             batch = list(islice(self._rows, BATCH_ROWS))
             try:
-                await self._database.rows(_WRITE, {"rows": orjson.dumps(batch).decode()})
+                rows = {"rows": orjson.dumps(batch).decode()}
+                await self._database.rows(_WRITE, rows)
+                if any("arm" in row for row in batch):
+                    await self._database.rows(_EXPOSE, rows)
             except psycopg.Error as failure:
                 log.warning("%d answers are not recorded: %s", len(batch), failure)
                 self._on_dropped(len(batch))

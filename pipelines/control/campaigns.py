@@ -24,12 +24,13 @@ from pipelines.control.solution_versions import resolve
 from pipelines.registry import store, wishes
 from pipelines.registry.store import Resource
 from pipelines.settings import Settings
-from pipelines.versions.lookup import DROPPED
+from pipelines.versions.lookup import DROPPED, challenger
 from pipelines.versions.rollout import on_hold
 
 describe = views.describing("Campaign")
 list_all = views.listing("Campaign", "campaigns", within="Solution")
 delete = views.deleting("Campaign", lambda _context, _campaign: ())
+"""With its experiments and what they found."""
 
 
 def create_campaign(context: Context, given: Given) -> Given:
@@ -38,7 +39,7 @@ def create_campaign(context: Context, given: Given) -> Given:
     version = resolve(context, asked)
     config = given.get("campaignConfig", {})
     check_config(config, asked, version.doc["recipeArn"])
-    deployment = _deployment(version, config, given.get("minProvisionedTPS", 1))
+    deployment = deployment_of(version, config, given.get("minProvisionedTPS", 1))
     solution = lookup.require(context, "Solution", version.doc["solutionArn"])
     made = create(
         context,
@@ -55,20 +56,43 @@ def create_campaign(context: Context, given: Given) -> Given:
 
 
 def update_campaign(context: Context, given: Given) -> Given:
-    """The old deployment serves until the new one is ACTIVE; raises ResourceInUse while another update runs."""
-    campaign = lookup.lock(context, "Campaign", given["campaignArn"])
-    update = campaign.doc.get("latestCampaignUpdate", {})
-    if campaign.status not in (store.ACTIVE, store.CREATE_FAILED):
-        raise ResourceInUse(f"{campaign.arn} is {campaign.status}; it must be ACTIVE or CREATE FAILED.")
-    if update.get("status") in store.UNFINISHED:
-        raise ResourceInUse(f"{campaign.arn} is being updated: {update['status']}.")
+    """The old deployment serves until the new one is ACTIVE; raises ResourceInUse while something else changes it."""
+    campaign = lock_settled(context, given["campaignArn"], failed_too=True)
     config = given.get("campaignConfig", campaign.doc.get("campaignConfig", {}))
     asked = given.get("solutionVersionArn")
-    version = resolve(context, asked or _still(context, campaign, config))
+    version = resolve(context, asked or still(context, campaign, config))
     check_config(config, asked, version.doc["recipeArn"])
     if version.group_id != campaign.group_id:
         raise InvalidInput("solutionVersionArn: the version belongs to another dataset group than the campaign.")
-    deployment = _deployment(version, config, given.get("minProvisionedTPS", campaign.doc["minProvisionedTPS"]))
+    least_tps = given.get("minProvisionedTPS", campaign.doc["minProvisionedTPS"])
+    begin_update(context, campaign, version, deployment_of(version, config, least_tps))
+    return {"campaignArn": campaign.arn}
+
+
+# Unlike AWS, serving: UpdateCampaign raises ResourceInUse while the campaign carries an experiment, and a campaign that
+# follows its solution stays on its version until the experiment ends. What is compared must not change on the way.
+def lock_settled(context: Context, arn: str, *, failed_too: bool = False) -> Resource:
+    """The campaign, held, which must be ACTIVE, or CREATE FAILED if `failed_too`, without an update or an experiment.
+
+    Raises ResourceNotFound, ResourceInUse.
+    """
+    campaign = lookup.lock(context, "Campaign", arn)
+    if campaign.status != store.ACTIVE and not (failed_too and campaign.status == store.CREATE_FAILED):
+        or_failed = " or CREATE FAILED" if failed_too else ""
+        raise ResourceInUse(f"{campaign.arn} is {campaign.status}; it must be ACTIVE{or_failed}.")
+    update = campaign.doc.get("latestCampaignUpdate", {})
+    if update.get("status") in store.UNFINISHED:
+        raise ResourceInUse(f"{campaign.arn} is being updated: {update['status']}.")
+    if challenger(campaign):
+        raise ResourceInUse(
+            f"{campaign.arn} carries an experiment with {challenger(campaign)}; end it first: "
+            f"`openpersonalize ab {campaign.name} --stop` or `--promote`."
+        )
+    return campaign
+
+
+def begin_update(context: Context, campaign: Resource, version: Resource, deployment: dict[str, Any]) -> None:
+    """Have the workers load the deployment, shown as an update until they have."""
     now = round(context.now.timestamp(), 3)
     latest = {
         **_served(deployment),
@@ -84,7 +108,6 @@ def update_campaign(context: Context, given: Given) -> Given:
         parent_id=version.parent_id,
     )
     wishes.wake_reconciler(context.conn)
-    return {"campaignArn": campaign.arn}
 
 
 def update_in_run(
@@ -113,7 +136,7 @@ def update_in_run(
     return campaign.id
 
 
-def _still(context: Context, campaign: Resource, config: Given) -> str:
+def still(context: Context, campaign: Resource, config: Given) -> str:
     """What an update without solutionVersionArn serves: the same, or, if it shall follow, the newest not held back."""
     served: str = campaign.doc["solutionVersionArn"]
     if not config.get("syncWithLatestSolutionVersion"):
@@ -130,7 +153,7 @@ def _rolls_out(version: Resource) -> bool:
 
 # Unlike AWS, limits: minProvisionedTPS is kept and shown, and provisions nothing. One runtime serves all campaigns
 # with all that its machine has.
-def _deployment(version: Resource, config: Given, least_tps: int) -> dict[str, Any]:
+def deployment_of(version: Resource, config: Given, least_tps: int) -> dict[str, Any]:
     """What the runtime's workers load."""
     return {
         "id": store.new_id(),

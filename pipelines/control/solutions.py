@@ -12,6 +12,7 @@ from pipelines.control.datasets import columns
 from pipelines.control.solution_config import check_solution, check_update
 from pipelines.registry import store
 from pipelines.registry.store import Resource
+from pipelines.versions.lookup import challenger
 
 AUTO_TRAINING_SINCE = "auto_training_since"
 """Member of a solution's `internal`: when UpdateSolution turned automatic training on, ISO 8601; absent: at its
@@ -89,7 +90,9 @@ def describe_solution(context: Context, given: Given) -> Given:
 
 
 def _blockers(context: Context, solution: Resource) -> Iterable[Resource]:
-    """Campaigns that serve one of its versions or are about to, versions in training, batch jobs that are unfinished."""
+    """Campaigns that serve one of its versions or are about to, if only to some users; versions in training, batch jobs
+    that are unfinished.
+    """
     versions = store.children(context.conn, solution.id, "SolutionVersion")
     yield from (version for version in versions if version.status in store.UNFINISHED)
     for version in versions:
@@ -97,7 +100,8 @@ def _blockers(context: Context, solution: Resource) -> Iterable[Resource]:
         yield from (job for job in store.children(context.conn, version.id) if job.status in store.UNFINISHED)
     for campaign in store.in_group(context.conn, solution.group_id or "", "Campaign"):
         wanted = campaign.internal.get("deployment", {}).get("solution_version_arn", "")
-        if any(arn.startswith(solution.arn + "/") for arn in (campaign.doc["solutionVersionArn"], wanted)):
+        arns = (campaign.doc["solutionVersionArn"], wanted, challenger(campaign) or "")
+        if any(arn.startswith(solution.arn + "/") for arn in arns):
             yield campaign
 
 

@@ -1,4 +1,6 @@
-"""The users' rows in PostgreSQL: streamed events, action interactions, records of users, what was served to them."""
+"""The users' rows in PostgreSQL: streamed events, action interactions, records of users, what was served to them, and
+their arms in experiments.
+"""
 
 from __future__ import annotations
 
@@ -37,13 +39,23 @@ _DELETIONS = {
         DELETE FROM openpersonalize.records WHERE dataset_id = ANY(:users)
         AND record_id IN (SELECT id FROM gone_users)
         """,
+    # In the order in which the runtime writes them, so that neither waits for the other in a ring.
+    "users of experiments": """
+        DELETE FROM openpersonalize.exposures WHERE (experiment_id, user_key) IN (
+            SELECT x.experiment_id, x.user_key FROM openpersonalize.exposures x
+            JOIN openpersonalize.experiments e ON e.id = x.experiment_id
+            JOIN openpersonalize.resources c ON c.id = e.campaign_id AND c.group_id = :group_id
+            WHERE x.user_key IN (SELECT id FROM gone_users UNION SELECT id FROM gone_sessions)
+            ORDER BY x.experiment_id, x.user_key FOR UPDATE OF x
+        )
+        """,
     "served answers": """
         DELETE FROM openpersonalize.served WHERE user_id IN (SELECT id FROM gone_users UNION SELECT id FROM gone_sessions)
         AND campaign_id NOT IN
         (SELECT id FROM openpersonalize.resources WHERE kind = 'Campaign' AND group_id <> :group_id)
         """,
 }
-TABLES = ("events", "action_events", "records", "served")
+TABLES = ("events", "action_events", "records", "exposures", "served")
 RECORDS = frozenset({"events", "action interactions", "users"})
 """What counts as a record of a dataset."""
 

@@ -18,7 +18,7 @@ from pipelines.registry.tables import SCHEMA
 from pipelines.settings import Settings
 
 # Where people's data lies by rows, and is deleted by rows (pipelines/deletions/rows.py).
-_OF_USERS = ("events", "action_events", "records", "served")
+_OF_USERS = ("events", "action_events", "records", "exposures", "served")
 _COLUMNS = """
 SELECT n.nspname, c.relname, array_agg(a.attname ORDER BY a.attnum), array_agg(format_type(a.atttypid, NULL) ORDER BY a.attnum)
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace

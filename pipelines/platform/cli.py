@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.platform import cli_access, cli_care, cli_declaring, cli_looking, cli_versions
+from pipelines.platform import cli_access, cli_care, cli_declaring, cli_experiments, cli_looking, cli_versions
 from pipelines.platform.terminal import console, errors, fail, one_line_errors, running, with_database
 from pipelines.settings import Settings
 
@@ -27,6 +27,7 @@ app.add_typer(cli_versions.app)
 app.add_typer(cli_care.app)
 app.add_typer(cli_access.app)
 app.add_typer(cli_declaring.app)
+app.add_typer(cli_experiments.app)
 
 START_TIMEOUT = 300.0
 

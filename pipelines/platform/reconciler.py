@@ -29,6 +29,7 @@ from pipelines.platform.questions import settle_questions
 from pipelines.platform.recommenders import advance_recommenders
 from pipelines.platform.removal import remove_deleted
 from pipelines.platform.runs import settle_runs, start_runs
+from pipelines.platform.splitting import start_experiments
 from pipelines.platform.stopping import end_stopped
 from pipelines.platform.unavailable import end_unavailable
 from pipelines.platform.upkeep import (
@@ -131,6 +132,7 @@ def duties(settings: Settings, airflow: Airflow, at: float) -> list[Duty]:
     return [
         Duty("starting DAG runs", lambda conn, now: start_runs(conn, airflow, now).problem),
         Duty("activating campaigns", quietly(activate_campaigns)),
+        Duty("starting experiments", quietly(start_experiments)),
         Duty("moving recommenders on", quietly(advance_recommenders)),
         Duty("ending versions that were stopped", quietly(lambda conn, _: end_stopped(conn, settings))),
         Duty("ending what is not available yet", quietly(lambda conn, _: end_unavailable(conn))),

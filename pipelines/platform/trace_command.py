@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from pipelines.platform.finding import NotFound
 from pipelines.registry.database import transaction
+from pipelines.serving.arms import CONTROL, arm_in
 from pipelines.settings import Settings
 from pipelines.versions.tracing import Event, Import, Source, Trace, trace
 
@@ -51,6 +52,9 @@ def _answer(found: Trace) -> Iterator[str]:
     yield f"                {len(answer.items)} items: {items}"
     yield f"campaign        {answer.campaign}"
     yield f"version         {answer.version}"
+    arm = arm_in(found.recommendation_id)
+    if arm is not None:
+        yield f"experiment      arm {arm}, the {'control' if arm == CONTROL else 'challenger'}"
 
 
 def _version(found: Trace) -> Iterator[str]:

@@ -17,9 +17,9 @@ from pipelines.registry.database import libpq_url
 from pipelines.settings import Settings
 
 if TYPE_CHECKING:
-    from bento.campaigns import Loaded
     from bento.database import Database
     from bento.deployments import Campaign
+    from bento.routes import Loaded
     from pipelines.serving.asked import Asked
     from pipelines.serving.why import Reason
 
@@ -107,7 +107,7 @@ async def _collect(settings: Settings, database: Database, question: Question) -
     from pipelines.serving.why import explain
 
     campaign = await _campaign(database, question.campaign)
-    loaded = _load(settings, campaign)
+    loaded = _load(settings, campaign, question.user)
     artefact = loaded.recommender.artefact
     related = artefact.recipe_type == RELATED_ITEMS
     if related and question.item is None:
@@ -157,14 +157,21 @@ async def _campaign(database: Database, given: str) -> Campaign:
     return found
 
 
-def _load(settings: Settings, campaign: Campaign) -> Loaded:
+def _load(settings: Settings, campaign: Campaign, user: str) -> Loaded:
+    """The version that answers the user."""
     import orjson
 
-    from bento.campaigns import Loaded
+    from bento.deployments import Deployed
+    from bento.routes import Loaded
     from bento.runtime import load
+    from pipelines.serving.arms import CHALLENGER, arm_of
 
-    deployed = campaign.serving
-    assert deployed is not None  # it is ACTIVE
+    deployed, experiment = campaign.serving, campaign.experiment
+    assert deployed is not None and campaign.wanted is not None  # it is ACTIVE
+    challenger = campaign.wanted.challenger
+    if challenger and experiment and experiment.starts_at and user:
+        arm = arm_of(experiment.id, user, experiment.share)
+        deployed = Deployed(challenger, deployed.config) if arm.name == CHALLENGER else deployed
     recommender = load(settings, deployed.version, Event())
     return Loaded(deployed, campaign.deployment_id, recommender, orjson.loads(deployed.config))
 
@@ -184,5 +191,5 @@ async def _repeated(
     explores = exploration_of(loaded)
     was_another = weight is not None and (explores is None or weight != explores.weight)
     if version_id != loaded.version.id or was_another:
-        raise CannotTell(f"answer {recommendation_id} was given before the campaign was updated")
+        raise CannotTell(f"answer {recommendation_id} was given before the campaign or its experiment was changed")
     return replace(asked, exploration=explores, seed=recommendation_id, now=served_at), items

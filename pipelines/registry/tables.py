@@ -216,6 +216,35 @@ deployments = Table(
     Column("reported_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
 
+# A/B experiments of campaigns (pipelines/control/experiments.py); at most one of a campaign has not ended.
+experiments = Table(
+    "experiments",
+    metadata,
+    Column("id", Text, primary_key=True),  # 16 hex digits; users are dealt by it
+    Column("campaign_id", Text, ForeignKey("resources.id", ondelete="CASCADE"), nullable=False),
+    Column("control_arn", Text, nullable=False),  # no reference, as what was found outlives the version
+    Column("challenger_arn", Text, nullable=False),
+    Column("share", SmallInteger, nullable=False),  # per cent of the users that get the challenger
+    Column("event_cutoff", BigInteger, nullable=False),  # the last streamed event that came before it
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("started_at", DateTime(timezone=True)),  # from then on users are split; null: workers load the challenger
+    Column("ended_at", DateTime(timezone=True)),
+    Column("outcome", Text),  # how it ended: stopped, promoted or failed
+    Column("failure_reason", Text),
+)
+Index("experiments_open", experiments.c.campaign_id, unique=True, postgresql_where=experiments.c.ended_at.is_(None))
+
+# Who has been answered by which arm, A or B; written behind the answers like `served`, and kept with the experiment.
+exposures = Table(
+    "exposures",
+    metadata,
+    Column("experiment_id", Text, ForeignKey("experiments.id", ondelete="CASCADE"), primary_key=True),
+    Column("user_key", Text, primary_key=True),  # `userId` of the requests: of a user or an anonymous session
+    Column("arm", Text, nullable=False),
+    Column("first_at", DateTime(timezone=True), nullable=False),
+    Column("answers", BigInteger, nullable=False),
+)
+
 # Keys that `openpersonalize keys add` made; a revoked one has no row. The secret is in no table (pipelines/aws/access.py).
 access_keys = Table(
     "access_keys",

@@ -13,7 +13,7 @@ from pipelines.registry.database import engine, transaction
 from pipelines.registry.store import Resource
 from pipelines.settings import Settings
 from pipelines.versions.errors import DeploymentFailed
-from pipelines.versions.lookup import DROPPED, Subject, refuse_stopped, subject
+from pipelines.versions.lookup import DROPPED, Subject, challenger, refuse_stopped, subject, wants
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,11 @@ def deploy(settings: Settings, version_id: str) -> None:
             found = subject(conn, version_id, lock=True)
             refuse_stopped(found.version)
             now: datetime = conn.execute(select(func.now())).scalar_one()
-            for campaign in followers(conn, found.version):
+            for follower in followers(conn, found.version):
+                campaign = store.get(conn, id=follower.id, lock=True) or follower
+                if challenger(campaign):
+                    log.info("campaign %s carries an experiment and follows when that ends", campaign.name)
+                    continue
                 _want(conn, campaign, found, now)
                 log.info("campaign %s follows to %s", campaign.name, found.version.arn)
     finally:
@@ -68,11 +72,12 @@ def is_deployed(settings: Settings, campaign_id: str) -> bool:
 def redeploy(conn: Connection, campaign: Resource, version: Resource) -> str:
     """Have every worker load this version anew and say so; the id of the deployment that it reports.
 
-    For a version that the campaign serves or is to serve, in whatever state the campaign is: nothing that clients see
-    of it changes. An update that had failed stays failed, and the wanted deployment is then what is served.
+    For a version that the campaign, which is held, serves or is to serve, to all users or to some, in whatever state the
+    campaign is: nothing that clients see of it changes. An update that had failed stays failed, and the wanted deployment
+    is then what is served.
     """
     wanted = {**campaign.internal["deployment"]}
-    if wanted["solution_version_id"] != version.id:
+    if not wants(campaign, version):
         wanted |= {
             "solution_version_id": version.id,
             "solution_version_arn": version.arn,
@@ -85,9 +90,14 @@ def redeploy(conn: Connection, campaign: Resource, version: Resource) -> str:
     return str(wanted["id"])
 
 
+def set_challenger_down(conn: Connection, campaign: Resource) -> None:
+    """Have every worker serve the campaign, which is held, without its challenger."""
+    wanted = {name: value for name, value in campaign.internal["deployment"].items() if name != "challenger"}
+    store.update(conn, campaign.id, internal={"deployment": {**wanted, "id": store.new_id()}}, touch=False)
+
+
 def _want(conn: Connection, campaign: Resource, found: Subject, now: datetime) -> None:
     """The same settings with another version, shown as an update that goes on while the old version serves."""
-    campaign = store.get(conn, id=campaign.id, lock=True) or campaign
     old: dict[str, Any] = campaign.internal.get("deployment") or {}
     wanted = {
         **old,

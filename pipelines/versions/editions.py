@@ -16,7 +16,7 @@ from pipelines.registry.workers import living, reports
 from pipelines.settings import Settings
 from pipelines.versions.deploying import redeploy
 from pipelines.versions.errors import VersionFailed
-from pipelines.versions.lookup import campaigns_of, wanted
+from pipelines.versions.lookup import campaigns_of, wants
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +37,11 @@ def publish_edition(
     database = engine(settings, pool_size=1)
     try:
         with database.begin() as conn:
+            _hold_group(conn, version_id)
             version = store.update(conn, version_id, internal={"edition": edition, **(internal or {})}, touch=False)
-            for campaign in campaigns_of(conn, version):
-                if wanted(campaign) == version.arn:
+            for one in campaigns_of(conn, version):
+                campaign = store.get(conn, id=one.id, lock=True)
+                if campaign is not None and wants(campaign, version):
                     redeploy(conn, campaign, version)
         log.info("waiting until the runtime's workers serve edition %d of %s", edition, version.arn)
         while True:
@@ -51,6 +53,13 @@ def publish_edition(
         database.dispose()
 
 
+def _hold_group(conn: Connection, version_id: str) -> None:
+    """The API's order: group, then what is in it."""
+    version = store.get(conn, id=version_id)
+    if version is not None and version.group_id is not None:
+        store.get(conn, id=version.group_id, lock=True)
+
+
 def _all_serve(conn: Connection, version: Resource) -> bool:
     now = conn.execute(select(func.now())).scalar_one()
     if not living(conn, now):
@@ -59,7 +68,7 @@ def _all_serve(conn: Connection, version: Resource) -> bool:
     for campaign in campaigns_of(conn, version):
         if campaign.status == store.CREATE_FAILED:
             continue  # nothing is loaded for it
-        if wanted(campaign) == version.arn:
+        if wants(campaign, version):
             ready, error = reports(conn, campaign.id, campaign.internal["deployment"]["id"], now)
             if error is not None:
                 raise NotLoaded(f"A worker of the runtime could not load the new artefact of {version.arn}: {error}")

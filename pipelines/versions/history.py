@@ -16,7 +16,7 @@ from pipelines.registry import store
 from pipelines.registry.store import Resource
 from pipelines.repository import CommandFailed, GroupRepository
 from pipelines.settings import Settings
-from pipelines.versions.lookup import campaigns_of, dropped
+from pipelines.versions.lookup import campaigns_of, challenger, dropped
 
 PARAMS = "params.yaml"
 JOB_ID_LENGTH = 16
@@ -97,7 +97,6 @@ def past(repository: GroupRepository, conn: Connection, version: Resource) -> Pa
     internal = version.internal
     reason, campaigns = dropped(version), campaigns_of(conn, version)
     tag = internal.get("tag") if reason is None else None
-    serves = [one.name for one in campaigns if one.doc.get("solutionVersionArn") == version.arn and _is_up(one)]
     base = store.get(conn, id=internal["base"]) if internal.get("base") else None
     report = internal.get("report") or {}
     return Past(
@@ -112,8 +111,8 @@ def past(repository: GroupRepository, conn: Connection, version: Resource) -> Pa
         training=version.doc.get("trainingType", "MANUAL"),
         tag=tag,
         dropped=reason,
-        serves=serves,
-        coming=[one.name for one in campaigns if one.name not in serves],
+        serves=[_name(one, version) for one in campaigns if _serves(one, version)],
+        coming=[one.name for one in campaigns if not _serves(one, version)],
         held=_held(internal),
         late=internal.get("late") if version.status in store.UNFINISHED else None,
         drift=_drift(conn, version) if campaigns else None,
@@ -127,8 +126,13 @@ def past(repository: GroupRepository, conn: Connection, version: Resource) -> Pa
     )
 
 
-def _is_up(campaign: Resource) -> bool:
-    return campaign.status == store.ACTIVE
+def _serves(campaign: Resource, version: Resource) -> bool:
+    there = (campaign.doc.get("solutionVersionArn"), challenger(campaign))
+    return campaign.status == store.ACTIVE and version.arn in there
+
+
+def _name(campaign: Resource, version: Resource) -> str:
+    return f"{campaign.name} as B of an experiment" if challenger(campaign) == version.arn else campaign.name
 
 
 def _held(internal: Mapping[str, Any]) -> str | None:

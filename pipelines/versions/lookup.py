@@ -115,14 +115,21 @@ def dropped(version: Resource) -> str | None:
 
 
 def campaigns_of(conn: Connection, version: Resource) -> list[Resource]:
-    """The campaigns that serve the version or are to serve it."""
+    """The campaigns that serve the version or are to serve it, to all users or to some."""
     return [
         campaign
         for campaign in store.in_group(conn, str(version.group_id), "Campaign")
-        if not campaign.is_deleting and version.arn in (campaign.doc.get("solutionVersionArn"), wanted(campaign))
+        if not campaign.is_deleting
+        and (version.arn == campaign.doc.get("solutionVersionArn") or wants(campaign, version))
     ]
 
 
-def wanted(campaign: Resource) -> str:
-    """ARN of the version that a campaign was last told to serve."""
-    return str(campaign.internal["deployment"]["solution_version_arn"])
+def wants(campaign: Resource, version: Resource) -> bool:
+    """Whether the campaign was last told to serve the version, to all users or to some."""
+    return version.arn in (campaign.internal["deployment"]["solution_version_arn"], challenger(campaign))
+
+
+def challenger(campaign: Resource) -> str | None:
+    """ARN of the version that some users get because of an experiment, or are to get; None: there is no experiment."""
+    arn: str | None = campaign.internal.get("deployment", {}).get("challenger", {}).get("solution_version_arn")
+    return arn

@@ -196,7 +196,7 @@ def test_campaigns_on_one_version_share_what_is_loaded(shop: Shop) -> None:
     async def script(campaigns: Campaigns) -> None:
         await campaigns.start(10)
         assert loads == [version.id]
-        shared = {id(campaigns.current(arn).recommender) for arn in arns}  # type: ignore[union-attr]
+        shared = {id(campaigns.current(arn)[1].recommender) for arn in arns}  # type: ignore[index]
         assert len(shared) == 1
         for arn in arns:
             shop.want(arn, other)
@@ -221,8 +221,9 @@ def test_a_campaign_config_changes_with_its_deployment_and_without_another_load(
 
     async def script(campaigns: Campaigns) -> None:
         def served() -> tuple[Any, str]:
-            loaded = campaigns.current(campaign)
-            assert loaded is not None
+            route = campaigns.current(campaign)
+            assert route is not None
+            loaded = route[1]
             return loaded.config.get("itemExplorationConfig"), loaded.deployment_id
 
         await campaigns.start(10)
@@ -258,12 +259,12 @@ def test_a_load_that_ends_after_its_campaign_wants_something_else_is_not_served(
         await campaigns.start(10)
         shop.want(campaign, slow)
         await campaigns.start(0.2)
-        served.append(campaigns.current(campaign).recommender)  # type: ignore[union-attr]
+        served.append(campaigns.current(campaign)[1].recommender)  # type: ignore[index]
         shop.want(campaign, last)
         await campaigns.refresh()
         go_on.set()
         await campaigns.start(10)
-        served.append(campaigns.current(campaign).recommender)  # type: ignore[union-attr]
+        served.append(campaigns.current(campaign)[1].recommender)  # type: ignore[index]
         assert served == [first.id, last.id]
         assert [report for report, _ in campaigns.reports.values()] == [shop.wanted(campaign)]
 

@@ -25,6 +25,7 @@ from sqlalchemy import Engine
 from pipelines.aws import arns
 from pipelines.filters.checking import columns
 from pipelines.platform.activation import activate_campaigns
+from pipelines.platform.splitting import start_experiments
 from pipelines.registry import store
 from pipelines.registry.database import engine, libpq_url
 from pipelines.serving.artefact import Artefact
@@ -34,10 +35,12 @@ from pipelines.settings import Settings
 from tests.support.artefacts import make_artefact
 from tests.support.filters import checked
 
+RECIPE = "arn:aws:personalize:::recipe/"
 ROLE = {
     "USER_PERSONALIZATION": "aws-user-personalization",
     "PERSONALIZED_RANKING": "aws-personalized-ranking",
     "RELATED_ITEMS": "aws-sims",
+    "USER_SEGMENTATION": "aws-item-affinity",
 }
 INTERACTIONS = {
     "type": "record",
@@ -162,7 +165,7 @@ class Shop:
                 status="ACTIVE",
                 group_id=self.group_id,
                 parent_id=self.group_id,
-                doc={},
+                doc={"recipeArn": RECIPE + ROLE[recipe_type]},
             )
             hexes = uuid.uuid4().hex[:8]
             version = store.insert(
@@ -173,13 +176,14 @@ class Shop:
                 status="ACTIVE",
                 group_id=self.group_id,
                 parent_id=solution.id,
-                doc={},
+                doc={"solutionArn": solution.arn, "recipeArn": RECIPE + ROLE[recipe_type]},
                 internal={"event_cutoff": event_cutoff, "record_cutoffs": {"USERS": record_cutoff}},
             )
         directory = model_directory(self.settings, solution.id, version.id)
         directory.parent.mkdir(parents=True, exist_ok=True)
         staged = make_artefact(
-            self.settings.home / "staged" / version.id, recipe=ROLE[recipe_type], recipe_type=recipe_type, **artefact
+            self.settings.home / "staged" / version.id,
+            **{"recipe": ROLE[recipe_type], "recipe_type": recipe_type, **artefact},
         )
         shutil.move(staged, directory)
         return Version(version.id, version.arn, directory)
@@ -248,9 +252,10 @@ class Shop:
         return arn
 
     def reconcile(self) -> None:
-        """Let the reconciler decide on campaigns once."""
+        """Let the reconciler decide on campaigns and experiments once."""
         with self.engine.connect() as conn:
             activate_campaigns(conn, datetime.now(UTC))
+            start_experiments(conn, datetime.now(UTC))
 
     def wanted(self, campaign_arn: str) -> str:
         """The id of the deployment that the campaign wants."""

@@ -138,7 +138,7 @@ class Settings:
 
     @property
     def batch_dir(self) -> Path:
-        """One folder a batch inference job while it runs: its input, and its output as far as it has come."""
+        """One folder a batch job while it runs: its input, and its output as far as it has come."""
         return self.home / "batch"
 
     @property

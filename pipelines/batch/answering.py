@@ -1,7 +1,6 @@
-"""Some lines of a file, answered; `python -m pipelines.batch.answering` is a process that does nothing else.
+"""Some lines of a file, answered; `python -m pipelines.batch.answering TASK ARTEFACT` is a process that does nothing else.
 
-It answers chunk after chunk from its standard input, on one thread of numpy's, as a worker of the runtime does, and ends
-with its input; so it ends with whoever started it. processes.py is the other side.
+It answers chunk after chunk on one thread of numpy's, as a worker of the runtime does.
 """
 
 from __future__ import annotations
@@ -17,7 +16,8 @@ from sqlalchemy import Engine
 
 from pipelines.aws.errors import InvalidInput
 from pipelines.batch import lines, streamed
-from pipelines.batch.streamed import Window
+from pipelines.batch.child import Answered, serve
+from pipelines.batch.streamed import Streams
 from pipelines.datasets.schema import property_name
 from pipelines.filters.checking import kept
 from pipelines.filters.values import Values, read_values
@@ -33,8 +33,8 @@ from pipelines.settings import Settings
 BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True)
-class Task:
+@dataclass(frozen=True, kw_only=True)
+class Task(Streams):
     """What an answer depends on beside the line and the version's artefact. Goes to the processes as JSON."""
 
     seed: str
@@ -44,23 +44,8 @@ class Task:
     num_results: int
     exploration: Mapping[str, str]
     """itemExplorationConfig."""
-    group_id: str
-    events: tuple[int, int]
-    """Numbers of streamed events: those above the first are not in the version's training, those above the second too new."""
-    users_id: str | None
-    """The Users dataset."""
-    users: tuple[int, int]
-    """The same of its records."""
     filter: tuple[str, Mapping[str, Mapping[str, str]]] | None = None
     """Expression of the job's filter, and the columns that it reads, as `kept` takes them (pipelines/filters)."""
-
-
-@dataclass(frozen=True)
-class Answered:
-    """What is written for a chunk, and how many of its lines could not be answered."""
-
-    data: bytes
-    failed: int
 
 
 @dataclass
@@ -83,18 +68,15 @@ class Answerer:
         ranks = artefact.recipe_type == "PERSONALIZED_RANKING"
         self._operation = calls.GET_PERSONALIZED_RANKING if ranks else calls.GET_RECOMMENDATIONS
         self._exploration = Exploration.from_config(task.exploration) if artefact.explores else None
-        # What an update wrote says itself what it knows.
-        after = {"events": task.events[0], "users": task.users[0], **artefact.cutoffs}
-        self._events = Window(task.group_id, after["events"], task.events[1])
+        self._events, users = task.windows(artefact.cutoffs)
         self._filter = kept(*task.filter) if task.filter is not None else None
         self._filtering = Filtering(artefact, self._filter) if self._filter is not None else None
         self._columns = {*artefact.user_columns, *(self._filtering.user_columns if self._filtering else ())}
-        known = task.users_id is not None and bool(self._columns)
-        self._users = Window(str(task.users_id), after["users"], task.users[1]) if known else None
+        self._users = users if self._columns else None
 
     def answer(self, file: str, first: int, data: bytes) -> Answered:
         """One line for each of `data` that is not empty, in their order; the first is line `first` of the file."""
-        asked = [self._read(number, line) for number, line in _numbered(first, data)]
+        asked = [self._read(number, line) for number, line in numbered(first, data)]
         self._look_up(asked)
         written = [self._answer(file, line) for line in asked]
         return Answered(b"".join(written), sum(line.error is not None for line in asked))
@@ -156,7 +138,8 @@ class Answerer:
         return lines.answer(line.given, scored, self.recommender.artefact.has_scores)
 
 
-def _numbered(first: int, data: bytes) -> Iterator[tuple[int, bytes]]:
+def numbered(first: int, data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The lines that are not empty, with their numbers; the first of `data` is line `first` of its file."""
     for number, line in enumerate(data.split(b"\n"), first):
         bare = line.removeprefix(BOM) if number == 1 else line
         if bare.strip():
@@ -164,17 +147,11 @@ def _numbered(first: int, data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def main() -> None:
-    """A header of JSON and so many bytes on standard input are a chunk; the answer is written alike."""
+    """Serve until the input ends."""
     task, folder = Task(**orjson.loads(sys.argv[1])), Path(sys.argv[2])
     database = engine(Settings.from_env(), pool_size=1)
     answerer = Answerer(Recommender(Artefact.open(folder)), task, database)
-    read, write = sys.stdin.buffer, sys.stdout.buffer
-    while header := read.readline():
-        file, first, size = orjson.loads(header)
-        answered = answerer.answer(file, first, read.read(size))
-        write.write(orjson.dumps([answered.failed, len(answered.data)], option=orjson.OPT_APPEND_NEWLINE))
-        write.write(answered.data)
-        write.flush()
+    serve(answerer.answer)
 
 
 if __name__ == "__main__":

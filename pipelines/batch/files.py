@@ -18,12 +18,15 @@ CHUNK_LINES = 250
 CHUNK_BYTES = 4 << 20
 
 
-def answer_files(inputs: Sequence[Input], folder: Path, processes: Processes) -> Mark:
-    """Write `<name>.out` of each input into `folder`, and how far that has come beside it; the mark of the end."""
+def answer_files(inputs: Sequence[Input], folder: Path, processes: Processes, what: str) -> Mark:
+    """Write `<name>.out` of each input into `folder`, and how far that has come beside it; the mark of the end.
+
+    `what` is counted in the log: `lines answered`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     saved = folder.with_suffix(".mark")
     mark = Mark.load(saved)
-    with Progress("lines answered", sum(one.lines for one in inputs)) as progress:
+    with Progress(what, sum(one.lines for one in inputs)) as progress:
         progress.advance(mark.lines)
         for one in inputs[mark.file :]:
             with Path(one.path).open("rb") as reading, (folder / one.output).open("ab") as writing:

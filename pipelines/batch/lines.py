@@ -1,11 +1,17 @@
-"""One line of a batch inference job's file: what it asks, and what is written for it (spec/runtime.md section 7).
+"""One line of a batch job's file: what it asks, and what is written for it (spec/runtime.md sections 7 and 8).
 
     {"userId": "4638"}                             {"input":{...},"output":{"recommendedItems":[...],"scores":[...]},"error":null}
     {"itemId": "105"}                              a line that cannot be answered: {"input":...,"output":null,"error":"why"}
     {"userId": "891", "itemList": ["27", "886"]}
 
+and of a batch segment job
+
+    {"itemId": "105"}                              {"input":{...},"output":{"usersList":["106","107"]},"error":null}
+    {"itemAttributes": "ITEMS.GENRES = \"Comedy\""}
+
 Where AWS is silent: members that the recipe has no use for are ignored, as by the runtime; `context` is taken as in a
-request; what is no JSON is echoed as a string; of a ranking, items that the model does not know have the score null.
+request; what is no JSON is echoed as a string; of a ranking, items that the model does not know have the score null. AWS's
+guide calls a segment's member `recommendedUsers`, what was recorded of AWS `usersList`: code that works there reads that.
 """
 
 from __future__ import annotations
@@ -49,7 +55,7 @@ def call(given: Mapping[str, Any], operation: str, num_results: int) -> dict[str
     asked: dict[str, Any] = {"numResults": num_results}
     for member in ("userId", "itemId"):
         if given.get(member) is not None:
-            asked[member] = _id(member, given[member])
+            asked[member] = check_id(member, given[member])
     if operation == GET_PERSONALIZED_RANKING:
         asked["inputList"] = _item_list(given.get("itemList"))
     if given.get("context") is not None:
@@ -70,6 +76,11 @@ def answer(given: Mapping[str, Any], scored: Sequence[Scored], has_scores: bool)
     return _written(given, output, None)
 
 
+def segment(given: Mapping[str, Any], users: Sequence[str]) -> bytes:
+    """What is written for a line whose users were found, best first, with its newline."""
+    return _written(given, {"usersList": users}, None)
+
+
 def failure(line: bytes, error: str) -> bytes:
     """What is written for a line that could not be answered, with its newline."""
     try:
@@ -84,7 +95,8 @@ def _written(given: Any, output: dict[str, Any] | None, error: str | None) -> by
     return orjson.dumps(whole, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _id(member: str, value: Any) -> str:
+def check_id(member: str, value: Any) -> str:
+    """The value, which must be an id; raises BadLine."""
     if not isinstance(value, str) or not 1 <= len(value) <= ID_LENGTH or "\0" in value:
         raise BadLine(f"{member} must be a string of 1 to {ID_LENGTH} characters, none of them U+0000.")
     return value
@@ -93,7 +105,7 @@ def _id(member: str, value: Any) -> str:
 def _item_list(value: Any) -> list[str]:
     if not isinstance(value, list) or not 1 <= len(value) <= MOST_RESULTS:
         raise BadLine(f"itemList must be a list of 1 to {MOST_RESULTS} item ids.")
-    return [_id("An id of itemList", one) for one in value]
+    return [check_id("An id of itemList", one) for one in value]
 
 
 def _strings(member: str, value: Any) -> dict[str, str]:

@@ -7,7 +7,7 @@ import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from pipelines.batch.answering import Answered
+from pipelines.batch.child import Answered
 from pipelines.batch.processes import Chunk
 
 

@@ -9,14 +9,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import IO
 
 import orjson
 
-from pipelines.batch.answering import Answered, Task
+from pipelines.batch.child import Answered
 from pipelines.settings import Settings
 
 MOST = 4
@@ -38,7 +37,7 @@ class Chunk:
 
 
 class Process:
-    """One `python -m pipelines.batch.answering`."""
+    """One process that serves chunks (child.py)."""
 
     def __init__(self, child: subprocess.Popen[bytes]) -> None:
         assert child.stdin is not None and child.stdout is not None
@@ -92,10 +91,10 @@ class Processes:
 
 
 @contextmanager
-def started(settings: Settings, task: Task, artefact: Path, most: int) -> Iterator[Processes]:
-    """At most `most` processes, no more than cores; they end with the block, or with this process."""
+def started(settings: Settings, module: str, *arguments: str, most: int) -> Iterator[Processes]:
+    """At most `most` processes of a module that serves; no more than cores. They end with the block, or with this process."""
     cores = len(os.sched_getaffinity(0))
-    command = [sys.executable, "-m", "pipelines.batch.answering", orjson.dumps(asdict(task)).decode(), str(artefact)]
+    command = [sys.executable, "-m", module, *arguments]
     env = {**os.environ, **settings.to_env(), **ONE_THREAD}
     with ExitStack() as stack:
         children: list[subprocess.Popen[bytes]] = []

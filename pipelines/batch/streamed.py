@@ -6,7 +6,7 @@ So a job that is killed and goes on later answers every line as it would have at
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, text
 
@@ -50,6 +50,19 @@ _RECORDS = text("""
 """)
 
 
+# Of all users, for filters on users.
+_TYPES_OF_ALL = text("""
+    SELECT user_key, array_agg(DISTINCT lower(event_type)) AS types FROM openpersonalize.events
+    WHERE group_id = :owner AND id > :after AND id <= :until AND item_id IS NOT NULL GROUP BY user_key
+""")
+_RECORDS_OF_ALL = text("""
+    SELECT DISTINCT ON (record_id) record_id,
+        coalesce((SELECT jsonb_object_agg(key, value) FROM jsonb_each_text(properties)), '{}') AS properties
+    FROM openpersonalize.records WHERE dataset_id = :owner AND id > :after AND id <= :until
+    ORDER BY record_id, id DESC
+""")
+
+
 @dataclass(frozen=True)
 class Window:
     """Rows of a dataset group's events, or of its Users dataset: numbered above `after`, up to `until`."""
@@ -57,6 +70,25 @@ class Window:
     owner: str
     after: int
     until: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Streams:
+    """Which streamed rows a job looks at."""
+
+    group_id: str
+    events: tuple[int, int]
+    """Numbers of streamed events: those above the first are not in the version's training, those above the second too new."""
+    users_id: str | None
+    """The Users dataset."""
+    users: tuple[int, int]
+    """The same of its records."""
+
+    def windows(self, cutoffs: Mapping[str, int]) -> tuple[Window, Window | None]:
+        """Of events, and of users if there is a dataset of them; what an artefact says itself that it knows comes first."""
+        after = {"events": self.events[0], "users": self.users[0], **cutoffs}
+        users = Window(self.users_id, after["users"], self.users[1]) if self.users_id is not None else None
+        return Window(self.group_id, after["events"], self.events[1]), users
 
 
 def events(conn: Connection, window: Window, users: Collection[str]) -> dict[str, list[tuple[str, float]]]:
@@ -78,6 +110,16 @@ def typed(conn: Connection, window: Window, users: Collection[str]) -> dict[str,
 def records(conn: Connection, window: Window, users: Collection[str]) -> Mapping[str, Mapping[str, str | None]]:
     """By user the properties of the newest record of PutUsers as text; of whom there is none is left out."""
     return {row.user_key: row.properties for row in conn.execute(_RECORDS, _asked(window, users))}
+
+
+def types_of_all(conn: Connection, window: Window) -> dict[str, list[str]]:
+    """By user the types of all events, in lower case."""
+    return {row.user_key: row.types for row in conn.execute(_TYPES_OF_ALL, asdict(window))}
+
+
+def records_of_all(conn: Connection, window: Window) -> dict[str, Mapping[str, str | None]]:
+    """By user the properties of the newest record of PutUsers as text."""
+    return {row.record_id: row.properties for row in conn.execute(_RECORDS_OF_ALL, asdict(window))}
 
 
 def _asked(window: Window, users: Collection[str]) -> dict[str, object]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from pipelines.aws.errors import LimitExceeded
-from pipelines.control import lookup, views
+from pipelines.control import batch_jobs, lookup, views
 from pipelines.control.context import Context, Given
 from pipelines.control.creation import create, members
 from pipelines.control.datasets import fields
@@ -70,10 +70,7 @@ def _check_quota(context: Context, quota: Quota, fields: int, what: str) -> None
 
 def _blockers(context: Context, filter: Resource) -> Iterable[Resource]:
     """Batch jobs that use it."""
-    for kind in ("BatchInferenceJob", "BatchSegmentJob"):
-        for job in store.in_group(context.conn, filter.group_id or "", kind):
-            if job.doc.get("filterArn") == filter.arn and job.status in store.UNFINISHED:
-                yield job
+    return (job for job in batch_jobs.unfinished(context, filter.group_id) if job.doc.get("filterArn") == filter.arn)
 
 
 delete = views.deleting("Filter", _blockers)

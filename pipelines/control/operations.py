@@ -108,6 +108,7 @@ IN_RUN: Mapping[str, InRun] = {
     "CreateDatasetExportJob": export_jobs.create_in_run,
     "CreateDataDeletionJob": deletion_jobs.create_in_run,
     "CreateBatchInferenceJob": batch_inference_jobs.create_in_run,
+    "CreateBatchSegmentJob": batch_segment_jobs.create_in_run,
     "CreateSolutionVersion": solution_versions.create_in_run,
     "UpdateCampaign": campaigns.update_in_run,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipelines.aws.errors import InvalidInput
-from pipelines.control import lookup, views
+from pipelines.control import batch_jobs, lookup, views
 from pipelines.control.context import Context, Given
 from pipelines.control.creation import create, members
 from pipelines.control.datasets import columns
@@ -95,9 +95,8 @@ def _blockers(context: Context, solution: Resource) -> Iterable[Resource]:
     """
     versions = store.children(context.conn, solution.id, "SolutionVersion")
     yield from (version for version in versions if version.status in store.UNFINISHED)
-    for version in versions:
-        # What hangs on a version are its batch jobs.
-        yield from (job for job in store.children(context.conn, version.id) if job.status in store.UNFINISHED)
+    made = {version.id for version in versions}
+    yield from (job for job in batch_jobs.unfinished(context, solution.group_id) if job.parent_id in made)
     for campaign in store.in_group(context.conn, solution.group_id or "", "Campaign"):
         wanted = campaign.internal.get("deployment", {}).get("solution_version_arn", "")
         arns = (campaign.doc["solutionVersionArn"], wanted, challenger(campaign) or "")

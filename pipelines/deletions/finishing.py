@@ -70,6 +70,7 @@ def _discard_leftovers(job: Job) -> None:
         "DatasetImportJob": lambda id: settings.imports_dir / id / "work",
         "DatasetExportJob": lambda id: settings.exports_dir / id,
         "BatchInferenceJob": lambda id: settings.batch_dir / id,
+        "BatchSegmentJob": lambda id: settings.batch_dir / id,
         "DataDeletionJob": lambda id: settings.deletions_dir / id / "work",
         # Of a compaction; it does not begin while users are being deleted.
         "Dataset": lambda id: settings.imports_dir / id,

@@ -28,7 +28,7 @@ WAITING_FOR = "waiting_for"
 """Member of a job's `internal`: ids of what had begun before; absent before the first round has ended."""
 IN_ROUND = "in_round"
 """The same, true while a round goes on: one that was cut short may have found something and not said so."""
-_WITH_DATA = ("DatasetImportJob", "DatasetExportJob", "BatchInferenceJob")
+_WITH_DATA = ("DatasetImportJob", "DatasetExportJob", "BatchInferenceJob", "BatchSegmentJob")
 PATIENCE = timedelta(hours=23)
 """AWS promises a day."""
 

@@ -97,6 +97,7 @@ def _remove_files(settings: Settings, resource: Resource, hanging: Iterable[Reso
         "DatasetImportJob": settings.imports_dir,
         "DatasetExportJob": settings.exports_dir,
         "BatchInferenceJob": settings.batch_dir,
+        "BatchSegmentJob": settings.batch_dir,
         "DataDeletionJob": settings.deletions_dir,
         # What a compaction that was killed has left.
         "Dataset": settings.imports_dir,

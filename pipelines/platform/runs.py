@@ -25,6 +25,7 @@ ENDINGS = {
     "DatasetImportJob": f"{UNCHANGED} a new import job.",
     "DatasetExportJob": "Files that it has written already stay. To try again, create a new export job.",
     "BatchInferenceJob": "Output files that are there already stay. To try again, create a new batch inference job.",
+    "BatchSegmentJob": "Output files that are there already stay. To try again, create a new batch segment job.",
     "DataDeletionJob": "What it has deleted stays deleted. To go on, create a new data deletion job with the same users.",
     "SolutionVersion": f"{UNCHANGED} a new solution version.",
 }

@@ -23,11 +23,6 @@ REASONS = {
         "solution in the same dataset group with a custom recipe (aws-user-personalization, aws-sims for related items, "
         "aws-popularity-count for popular ones) and serve it with a campaign; delete this recommender."
     ),
-    "BatchSegmentJob": (
-        "Batch segment jobs are not available yet: the platform cannot train the recipes that make segments of users. "
-        "Until it can, a batch inference job of a USER_PERSONALIZATION version gives the items of each user with their "
-        "scores."
-    ),
     "MetricAttribution": (
         "Metric attributions are not available yet: the platform does not sum events up. Until it can, export the "
         "interactions with a dataset export job and sum them up by EVENT_TYPE; delete this metric attribution."

@@ -23,6 +23,7 @@ from pipelines.recipes.catalogue import (
     POPULAR_ITEMS,
     RELATED_ITEMS,
     USER_PERSONALIZATION,
+    USER_SEGMENTATION,
     Recipe,
 )
 from pipelines.recipes.hyperparameters import Hyperparameter, HyperparameterError
@@ -35,8 +36,8 @@ GROUP = "openpersonalize.recipes"
 NAME = re.compile(r"(?!aws-)[a-zA-Z0-9][a-zA-Z0-9\-_]{0,62}")
 """AWS's pattern of names; those that begin with aws- are ours."""
 FAMILY = re.compile(r"[\w.]+:\w+")
-TYPES = (USER_PERSONALIZATION, PERSONALIZED_RANKING, RELATED_ITEMS, POPULAR_ITEMS)
-"""What the runtime can serve."""
+TYPES = (USER_PERSONALIZATION, PERSONALIZED_RANKING, RELATED_ITEMS, POPULAR_ITEMS, USER_SEGMENTATION)
+"""What the runtime can serve, and batch segment jobs."""
 
 
 class UnusableRecipe(ValueError):

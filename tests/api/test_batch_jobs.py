@@ -9,7 +9,6 @@ from sqlalchemy import select
 
 from pipelines.aws.errors import InvalidInput
 from pipelines.control import batch_inference_jobs
-from pipelines.platform.unavailable import end_unavailable
 from pipelines.registry import store
 from pipelines.registry.tables import outbox
 from pipelines.registry.tags import tags_of
@@ -35,6 +34,11 @@ def asked(
         "roleArn": ROLE,
         **given,
     }
+
+
+def add_filter(conn: Any, group: Any, name: str, text: str, **columns: dict[str, str]) -> str:
+    """The ARN of a filter that reads these columns."""
+    return add(conn, "Filter", name, group=group, doc={"filterExpression": text}, internal={"columns": columns}).arn
 
 
 def test_an_inference_job_from_request_to_end(personalize: Any, version: str, move: Any, db: Any) -> None:
@@ -63,7 +67,7 @@ def test_an_inference_job_from_request_to_end(personalize: Any, version: str, mo
     )  # fmt: skip
 
 
-def test_a_segment_job_ends_with_what_to_do_instead(personalize: Any, version: str, move: Any, db: Any) -> None:
+def test_a_segment_job_from_request_to_end(personalize: Any, version: str, move: Any, db: Any) -> None:
     move(version, doc={"recipeArn": RECIPE + "item-affinity"})
     arn = personalize.create_batch_segment_job(**asked(version, numResults=5_000_000))["batchSegmentJobArn"]
     assert arn.endswith(":batch-segment-job/nightly")
@@ -72,11 +76,12 @@ def test_a_segment_job_ends_with_what_to_do_instead(personalize: Any, version: s
     assert (code, "1 to 5000000" in message) == ("InvalidInputException", True)
     [listed] = personalize.list_batch_segment_jobs(solutionVersionArn=version)["batchSegmentJobs"]
     assert (listed["jobName"], listed["status"]) == ("nightly", "CREATE PENDING")
-    with db.connect() as conn:
-        assert (end_unavailable(conn), end_unavailable(conn)) == (1, 0)
+    with db.begin() as conn:
+        [wish] = conn.execute(select(outbox).where(outbox.c.dag_id == "batch_segment")).all()
+    assert wish.conf["resource_arn"] == arn
+    move(arn, status="ACTIVE")
     shown = personalize.describe_batch_segment_job(batchSegmentJobArn=arn)["batchSegmentJob"]
-    assert (shown["status"], shown["numResults"]) == ("CREATE FAILED", 5_000_000)
-    assert "not available yet" in shown["failureReason"] and "batch inference job" in shown["failureReason"]
+    assert (shown["status"], shown["numResults"]) == ("ACTIVE", 5_000_000)
 
 
 def test_what_a_job_asks_for_is_checked(personalize: Any, version: str) -> None:
@@ -133,7 +138,11 @@ def test_a_filter_must_be_active_and_of_the_same_group(personalize: Any, version
             ("theirs", other.arn),
         ):
             group = store.get(conn, arn=group_arn)
-            arns[name] = add(conn, "Filter", name, group=group).arn
+            arns[name] = add_filter(conn, group, name, "INCLUDE ItemID WHERE Items.PRICE > 3", ITEMS={"PRICE": "float"})
+        group = store.get(conn, arn=version.split(":solution/")[0] + ":dataset-group/shop")
+        arns["users"] = add_filter(conn, group, "users", "INCLUDE UserID WHERE Users.AGE > 3", USERS={"AGE": "int"})
+        seen = 'EXCLUDE UserID WHERE Interactions.EVENT_TYPE IN ("buy")'
+        arns["buyers"] = add_filter(conn, group, "buyers", seen, INTERACTIONS={"EVENT_TYPE": "string"})
     create = personalize.create_batch_inference_job
     job = create(**asked(version, filterArn=arns["ours"]))["batchInferenceJobArn"]
     shown = personalize.describe_batch_inference_job(batchInferenceJobArn=job)["batchInferenceJob"]
@@ -141,6 +150,15 @@ def test_a_filter_must_be_active_and_of_the_same_group(personalize: Any, version
     code, message = refused(create, **asked(version, "x", filterArn=arns["theirs"]))
     assert (code, "another dataset group" in message) == ("InvalidInputException", True)
     assert refused(create, **asked(version, "x", filterArn=arns["ours"] + "x"))[0] == "ResourceNotFoundException"
+    assert "is for UserID, and the job" in refused(create, **asked(version, "x", filterArn=arns["users"]))[1]
+    segments = personalize.create_batch_segment_job
+    move(version, doc={"recipeArn": RECIPE + "item-attribute-affinity"})
+    assert "is for ItemID, and the job" in refused(segments, **asked(version, "x", filterArn=arns["ours"]))[1]
+    assert "about Interactions" in refused(segments, **asked(version, "x", filterArn=arns["buyers"]))[1]
+    segments(**asked(version, "by-attributes", filterArn=arns["users"]))
+    move(version, doc={"recipeArn": RECIPE + "item-affinity"})
+    segments(**asked(version, "by-item", filterArn=arns["buyers"]))
+    move(version, doc={"recipeArn": RECIPE + "user-personalization"})
     move(arns["ours"], status="CREATE PENDING")
     assert refused(create, **asked(version, "x", filterArn=arns["ours"]))[0] == "ResourceInUseException"
 

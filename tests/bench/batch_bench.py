@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import insert
 
-from pipelines.batch.job import infer
+from pipelines.batch.inference import infer
 from pipelines.registry.tables import events
 from tests.bench.runtime_bench import durable_shop
 from tests.bench.serving_bench import artefact

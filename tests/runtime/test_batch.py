@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipelines.batch import processes
-from pipelines.batch.job import infer
+from pipelines.batch.inference import infer
 from tests.runtime.test_records import schema
 from tests.support.batch import NO_EXPLORATION, add_job, answers, write_lines
 from tests.support.filtered_shop import ShopData

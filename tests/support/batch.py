@@ -22,13 +22,21 @@ def write_lines(path: Path, lines: Iterable[Any]) -> Path:
     return path
 
 
-def add_job(shop: Shop, version: Version, source: str, to: str, name: str = "nightly", **doc: Any) -> Resource:
+def add_job(
+    shop: Shop,
+    version: Version,
+    source: str,
+    to: str,
+    name: str = "nightly",
+    kind: str = "BatchInferenceJob",
+    **doc: Any,
+) -> Resource:
     """A job in CREATE PENDING; `doc` are further members of its description."""
     with shop.engine.begin() as conn:
         return store.insert(
             conn,
-            kind="BatchInferenceJob",
-            arn=shop.arn("BatchInferenceJob", name),
+            kind=kind,
+            arn=shop.arn(kind, name),
             name=name,
             status=store.CREATE_PENDING,
             group_id=shop.group_id,

@@ -29,6 +29,7 @@ LAYERS = (
     {"declared"},
     {"platform"},
     {"dag_support", "dag_lineage"},
+    {"dag_batch"},
 )
 HEIGHT = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}
 

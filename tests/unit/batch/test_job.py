@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from pipelines.batch import files, inputs, job, processes
+from pipelines.batch import files, inference, inputs, processes
 from pipelines.batch.errors import BatchRefused
-from pipelines.batch.job import infer
+from pipelines.batch.inference import infer
 from pipelines.batch.mark import Mark
 from pipelines.datasets.errors import ExportRefused, ImportRefused
 from pipelines.serving.asked import Asked
@@ -87,7 +87,7 @@ def test_a_crash_in_the_middle_does_not_show_in_the_files(
     undisturbed, disturbed = (
         add_job(shop, version, (data / "in").as_uri(), (data / name).as_uri(), name) for name in ("whole", "torn")
     )
-    monkeypatch.setattr(job, "_seed", lambda _resource: "one-seed")
+    monkeypatch.setattr(inference, "_seed", lambda _resource: "one-seed")
     infer(shop.settings, undisturbed.id)
     save = Mark.save
 
@@ -153,7 +153,7 @@ def test_what_cannot_be_done_says_so(shop: Shop, data: Path, monkeypatch: pytest
 @pytest.mark.soak
 def test_killed_at_any_moment_and_started_again(shop: Shop, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "MOST", 2)
-    monkeypatch.setattr(job, "_seed", lambda _resource: "one-seed")
+    monkeypatch.setattr(inference, "_seed", lambda _resource: "one-seed")
     version = shop.add_version(items=2_000, dimension=64, created=1_600_000_000)
     write_lines(data / "in" / "a.json", [{"userId": f"u{n % 12}"} for n in range(10_000)])
     whole, torn = (
@@ -161,9 +161,9 @@ def test_killed_at_any_moment_and_started_again(shop: Shop, data: Path, monkeypa
     )
     infer(shop.settings, whole.id)
     code = (
-        "import sys; from pipelines.batch import job; from pipelines.settings import Settings\n"
-        "job._seed = lambda _resource: 'one-seed'\n"
-        "job.infer(Settings.from_env(), sys.argv[1])"
+        "import sys; from pipelines.batch import inference; from pipelines.settings import Settings\n"
+        "inference._seed = lambda _resource: 'one-seed'\n"
+        "inference.infer(Settings.from_env(), sys.argv[1])"
     )
     env = {**os.environ, **shop.settings.to_env()}
     mark = shop.settings.batch_dir / torn.id / "output.mark"

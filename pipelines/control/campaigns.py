@@ -17,7 +17,7 @@ from pipelines.aws.errors import CONTROL, InvalidInput, ResourceInUse
 from pipelines.aws.unavailable import refuse_unavailable
 from pipelines.control import auditing, lookup, views
 from pipelines.control.context import Context, Given
-from pipelines.control.creation import create
+from pipelines.control.creation import check_quotas, create
 from pipelines.control.exploration import check_exploration
 from pipelines.control.recipes import require_recipe
 from pipelines.control.solution_versions import resolve
@@ -66,6 +66,10 @@ def update_campaign(context: Context, given: Given) -> Given:
         raise InvalidInput("solutionVersionArn: the version belongs to another dataset group than the campaign.")
     least_tps = given.get("minProvisionedTPS", campaign.doc["minProvisionedTPS"])
     begin_update(context, campaign, version, deployment_of(version, config, least_tps))
+    if campaign.status == store.CREATE_FAILED:
+        # It takes a place again, as a new one does.
+        revived = store.update(context.conn, campaign.id, status=store.CREATE_PENDING, failure_reason=None)
+        check_quotas(context, revived)
     return {"campaignArn": campaign.arn}
 
 
@@ -184,7 +188,6 @@ def check_config(config: Given, asked: str | None, recipe_arn: str) -> None:
         )
     refuse_unavailable(
         "campaignConfig.",
-        enableMetadataWithRecommendations=config.get("enableMetadataWithRecommendations"),
         rankingInfluence=config.get("rankingInfluence"),
     )
     check_exploration("campaignConfig", config)

@@ -23,8 +23,8 @@ def arn_of(context: Context, kind: str, *parts: str) -> str:
     return arns.build(kind, context.settings.region, context.settings.account_id, *parts)
 
 
-# Unlike AWS, resources: dataset groups, datasets, solutions, event trackers and filters are ACTIVE at once, and so are
-# updates of datasets and solutions. Nothing has to be made for them that takes time.
+# Unlike AWS, resources: dataset groups, datasets, solutions, event trackers, filters and metric attributions are ACTIVE at
+# once, and so are updates of datasets and solutions. Nothing has to be made for them that takes time.
 def create(
     context: Context,
     kind: str,
@@ -59,9 +59,7 @@ def create(
         request_id=context.request_id,
         tags=read_tags(given.get("tags", [])),
     )
-    for quota in QUOTAS:
-        if quota.kind == kind and quota.only.items() <= made.doc.items():
-            _check_quota(context, quota, made)
+    check_quotas(context, made)
     return made
 
 
@@ -70,10 +68,17 @@ def members(given: Given, *names: str) -> Given:
     return {name: given[name] for name in names if name in given}
 
 
+def check_quotas(context: Context, resource: Resource) -> None:
+    """Raise LimitExceeded when there are more of its kind than may be, it included."""
+    for quota in QUOTAS:
+        if quota.kind == resource.kind and quota.only.items() <= resource.doc.items():
+            _check_quota(context, quota, resource)
+
+
 # Unlike AWS, limits: the message of LimitExceededException also names the quota. On one's own machines it can be
 # raised.
 def _check_quota(context: Context, quota: Quota, made: Resource) -> None:
-    """Raise LimitExceeded when there are more than the quota allows, the one just made included, in AWS's words."""
+    """Raise LimitExceeded when there are more than the quota allows, `made` included, in AWS's words."""
     most = context.settings.quotas.most(quota)
     if most is None:
         return

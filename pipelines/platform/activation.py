@@ -54,7 +54,7 @@ def _begin(conn: Connection, campaign: Resource, now: datetime) -> bool:
     if update.get("status") == store.CREATE_PENDING:
         shown = {**update, "status": store.CREATE_IN_PROGRESS, "lastUpdatedDateTime": _epoch(now)}
         # A campaign that never came up serves nothing meanwhile: the runtime loads it as if it were new.
-        status = store.CREATE_IN_PROGRESS if campaign.status == store.CREATE_FAILED else campaign.status or ""
+        status = store.ACTIVE if campaign.status == store.ACTIVE else store.CREATE_IN_PROGRESS
         store.update(conn, campaign.id, status=status, doc={UPDATE: shown}, touch=False)
         return True
     if campaign.status == store.CREATE_PENDING:

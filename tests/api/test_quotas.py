@@ -15,7 +15,7 @@ from pipelines.quotas import Quotas
 from pipelines.settings import Settings
 from plugins.control_plane.app import create_app
 from tests.api.conftest import client_for, serving
-from tests.support.group import refused
+from tests.support.group import Group, make_version, refused
 
 
 @pytest.fixture
@@ -58,6 +58,27 @@ def test_a_quota_holds_when_all_come_at_once(with_quotas: Callable[[str], Any]) 
 
     with ThreadPoolExecutor(8) as pool:
         assert Counter(pool.map(create, range(8))) == {"ok": 3, "LimitExceededException": 5}
+
+
+def test_a_failed_campaign_comes_back_only_if_there_is_a_place_for_it(
+    with_quotas: Callable[[str], Any], group: Group, personalize: Any, move: Any
+) -> None:
+    version = make_version(personalize, group, "taste", move)
+    limited = with_quotas("campaigns_per_group=1")
+    failed = limited.create_campaign(name="front", solutionVersionArn=version)["campaignArn"]
+    move(failed, status="CREATE FAILED", failure_reason="why")
+    other = limited.create_campaign(name="other", solutionVersionArn=version)["campaignArn"]
+    move(other, status="ACTIVE")
+    code, message = refused(limited.update_campaign, campaignArn=failed, minProvisionedTPS=2)
+    assert code == "LimitExceededException" and "More than 1 resources in ACTIVE state" in message
+    shown = limited.describe_campaign(campaignArn=failed)["campaign"]
+    assert (shown["status"], "latestCampaignUpdate" in shown) == ("CREATE FAILED", False)
+    limited.update_campaign(campaignArn=other, minProvisionedTPS=2)  # it has its place
+    move(other, status="CREATE FAILED")
+    limited.update_campaign(campaignArn=failed, minProvisionedTPS=2)
+    shown = limited.describe_campaign(campaignArn=failed)["campaign"]
+    assert (shown["status"], "failureReason" in shown) == ("CREATE PENDING", False)
+    assert refused(limited.create_campaign, name="more", solutionVersionArn=version)[0] == "LimitExceededException"
 
 
 def test_off_is_without_end(with_quotas: Callable[[str], Any]) -> None:

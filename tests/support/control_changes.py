@@ -56,10 +56,14 @@ class Changes:
                 against.add(IN_USE)
             if version is not None and version.group != campaign.group:
                 against.add(INVALID)
+            if campaign.status == FAILED:
+                against |= set(self.model.over_quota("Campaign", campaign.group))
 
         def apply() -> None:
             assert campaign is not None and version is not None
             campaign.facts.update(wanted=version.arn, update="CREATE PENDING")
+            if campaign.status == FAILED:
+                campaign.status = "CREATE PENDING"
             campaign.parent = version.parent
 
         return Change("UpdateCampaign", {"campaignArn": arn, "solutionVersionArn": asked}, against, apply)

@@ -171,7 +171,7 @@ class Model:
         if not reported:
             if updating:
                 facts["update"] = "CREATE IN_PROGRESS"
-            if not updating or campaign.status == FAILED:
+            if campaign.status != ACTIVE:
                 campaign.status = "CREATE IN_PROGRESS"
             return
         if updating:

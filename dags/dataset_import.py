@@ -24,7 +24,7 @@ job is created and this run does it.
 |---|---|---|
 | `load` | fetches the files, reads them by the schema, puts every bad row into `rejects.parquet`, writes the next snapshot | the reason names file and line, or what S3 refused; mend that |
 | `check` | Great Expectations judges the profile of what came in; `report.html` | the report says which rule is broken, with examples |
-| `commit` | the snapshot into the group's repository (tag `data/<dataset>/<job>`), dataset and job ACTIVE | the reason names the step of Git or DVC that failed |
+| `commit` | the snapshot into the group's repository (tag `data/<dataset>/<job>`), the attribution report if one is asked for, dataset and job ACTIVE | the reason names the step of Git or DVC that failed, or why the report cannot be written |
 
 Link *Import report* of a task shows the report; so does `openpersonalize report <job>`. Report and rejects lie under
 `imports/<job id>/` in the platform's home. What trying again can mend is tried three times.
@@ -37,6 +37,15 @@ def _fail(settings: Any, job_id: str, reason: str) -> None:
     from pipelines.datasets.importing import fail
 
     fail(settings, job_id, reason)
+
+
+def request(form: Any) -> support.Request:
+    """Of CreateDatasetImportJob."""
+    return {
+        "datasetArn": form["dataset_arn"],
+        "dataSource": {"dataLocation": form["data_location"]},
+        "importMode": form["import_mode"],
+    }
 
 
 job_of = support.resource_id("load")
@@ -68,19 +77,14 @@ class ImportReport(BaseOperatorLink):
     tags=["openpersonalize", "data"],
     default_args={**support.DEFAULT_ARGS, "on_failure_callback": report_failure},
     params={
-        "dataset_arn": Param(
-            None,
-            type=["null", "string"],
-            pattern="^arn:.+:dataset/[^/]+/[A-Z_]+$",
-            title="Dataset ARN",
-            description="Started by hand: the dataset to import into.",
+        "dataset_arn": support.left_empty(
+            sdk, "^arn:.+:dataset/[^/]+/[A-Z_]+$", "Dataset ARN", "Started by hand: the dataset to import into."
         ),
-        "data_location": Param(
-            None,
-            type=["null", "string"],
-            pattern="^(s3|file)://.+",
-            title="Where the data lies",
-            description="s3://bucket/file.csv, s3://bucket/folder/ or file:///folder/ below an allowed root.",
+        "data_location": support.left_empty(
+            sdk,
+            support.PLACE,
+            "Where the data lies",
+            "s3://bucket/file.csv, s3://bucket/folder/ or file:///folder/ below an allowed root.",
         ),
         "import_mode": Param(
             "FULL",
@@ -97,28 +101,16 @@ def dataset_import() -> None:
 
     @task(pool=support.POOL, pool_slots=1, execution_timeout=timedelta(days=1))
     def load() -> str:
-        from pipelines.aws.errors import AwsError
         from pipelines.datasets.errors import ImportRefused
         from pipelines.datasets.importing import load
         from pipelines.disk import DiskFull
         from pipelines.settings import Settings
 
-        context = get_current_context()
-        params, settings = context["params"], Settings.from_env()
-        support.announce(context["dag_run"].conf)
-        with support.no_retry(AirflowFailException, ImportRefused, DiskFull, AwsError, ValueError):
-            job_id = params["resource_id"]
-            if job_id is None:
-                if params["dataset_arn"] is None or params["data_location"] is None:
-                    raise ValueError("Give dataset_arn and data_location: what to import into, and from where.")
-                request = {
-                    "datasetArn": params["dataset_arn"],
-                    "dataSource": {"dataLocation": params["data_location"]},
-                    "importMode": params["import_mode"],
-                }
-                job_id = support.made_for_run(context, "CreateDatasetImportJob", request)
-            load(settings, job_id)
-        return str(job_id)
+        context, needed = get_current_context(), ("dataset_arn", "data_location")
+        job_id = support.about(context, AirflowFailException, "CreateDatasetImportJob", needed, request)
+        with support.no_retry(AirflowFailException, ImportRefused, DiskFull):
+            load(Settings.from_env(), job_id)
+        return job_id
 
     @task(pool=support.POOL, pool_slots=1, execution_timeout=timedelta(hours=1))
     def check(job_id: str) -> None:
@@ -132,12 +124,14 @@ def dataset_import() -> None:
 
     @task(execution_timeout=timedelta(hours=6), outlets=lineage.SNAPSHOTS.outlets(sdk))
     def commit(job_id: str) -> None:
+        from pipelines.datasets.errors import ImportRefused
         from pipelines.datasets.importing import commit
         from pipelines.settings import Settings
 
         context, settings = get_current_context(), Settings.from_env()
         support.announce(context["dag_run"].conf)
-        commit(settings, job_id)
+        with support.no_retry(AirflowFailException, ImportRefused):
+            commit(settings, job_id)
         lineage.emit(context, sdk, lineage.SNAPSHOTS, lineage.imported(settings, job_id))
 
     job_id: Any = load()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pipelines.aws.errors import InvalidInput, ResourceInUse
-from pipelines.aws.unavailable import refuse_unavailable
 from pipelines.control import lookup, views
 from pipelines.control.by_hand import in_run
 from pipelines.control.context import Context, Given
 from pipelines.control.creation import create, members
 from pipelines.control.locations import check_source
+from pipelines.datasets import attribution
+from pipelines.datasets.attribution import PUBLISH
 from pipelines.datasets.streamed import newest_record
 from pipelines.registry import store, wishes
 from pipelines.registry.store import Resource
@@ -29,7 +30,8 @@ def create_dataset_import_job(context: Context, given: Given) -> Given:
 def _create(context: Context, given: Given) -> Resource:
     dataset = lookup.lock_active(context, "Dataset", given["datasetArn"])
     check_source(context.settings, given["dataSource"].get("dataLocation"))
-    refuse_unavailable(publishAttributionMetricsToS3=given.get("publishAttributionMetricsToS3", False))
+    if given.get(PUBLISH, False):
+        _check_report(context, dataset)
     mode = given.get("importMode", "FULL")
     if mode == "INCREMENTAL" and "snapshot" not in dataset.internal:
         raise InvalidInput("importMode: INCREMENTAL needs an earlier import that is ACTIVE; begin with FULL.")
@@ -40,7 +42,7 @@ def _create(context: Context, given: Given) -> Resource:
         status=store.CREATE_PENDING,
         group=lookup.group_of(context, dataset),
         parent=dataset,
-        doc={**members(given, "dataSource", "roleArn"), "datasetArn": dataset.arn, "importMode": mode},
+        doc={**members(given, "dataSource", "roleArn", PUBLISH), "datasetArn": dataset.arn, "importMode": mode},
         # What was streamed up to now is older than what the files say.
         internal={"after": newest_record(context.conn, dataset.id)},
     )
@@ -49,6 +51,21 @@ def _create(context: Context, given: Given) -> Resource:
 
 
 create_in_run = in_run("CreateDatasetImportJob", _create, DAG_ID)
+
+
+# Unlike AWS, data: publishAttributionMetricsToS3 is refused where there would be nothing to publish: of other datasets than
+# Interactions, and without a metric attribution that names a destination. AWS does not say; here no report stays out unnoticed.
+def _check_report(context: Context, dataset: Resource) -> None:
+    """Raise InvalidInput unless the import can have an attribution report."""
+    if dataset.doc["datasetType"] != "INTERACTIONS":
+        raise InvalidInput(f"{PUBLISH}: metric attributions count interactions; {dataset.arn} has none.")
+    found = attribution.of_group(context.conn, dataset.group_id or "")
+    if found is None:
+        raise InvalidInput(f"{PUBLISH}: the dataset group has no metric attribution; create one first.")
+    if found.destination is None:
+        raise InvalidInput(
+            f"{PUBLISH}: {found.resource.arn} does not say where to: update its metricsOutputConfig with an s3DataDestination."
+        )
 
 
 def _refuse_second(context: Context, dataset: Resource, job: Resource) -> None:

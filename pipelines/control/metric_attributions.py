@@ -1,14 +1,15 @@
 """Metric attributions: which events of a group are counted or summed, and where the sums go (spec: runtime.md section 9).
 
-Sums are not made yet: platform/unavailable.py ends a new one CREATE FAILED, and its line there is all that keeps it from
-being ACTIVE once they are. `internal["metrics"]` are the metrics by name, each `{eventType, metricName, expression}`.
+The sums are made by pipelines/datasets/attribution.py. Whether S3 lets the server write to the destination shows when the
+first report is written, as with exports; then the import that asked for it fails with the reason.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from sqlalchemy import delete as sql_delete
 
 from pipelines.aws.errors import InvalidInput, ResourceAlreadyExists
 from pipelines.control import lookup, views
@@ -16,17 +17,15 @@ from pipelines.control.context import Context, Given
 from pipelines.control.creation import NOT_COUNTED, create, members
 from pipelines.control.datasets import fields
 from pipelines.control.locations import check_destination
+from pipelines.datasets.attribution import METRICS, beginning, read_expression
 from pipelines.datasets.schema import EVENT_TYPE, Field
 from pipelines.filters.literals import NUMBERS
-from pipelines.registry import paging, store, wishes
+from pipelines.registry import paging, store
+from pipelines.registry.tables import attribution_sums
 
 MOST_METRICS = 10
-METRICS = "metrics"
-_EXPRESSION = re.compile(
-    r"SAMPLECOUNT\(\s*\)|SUM\(\s*(?P<dataset>Interactions|Items)\s*\.\s*(?P<column>\w+)\s*\)", re.I
-)
 
-Metrics = Mapping[str, Mapping[str, str]]
+Metrics = Mapping[str, Mapping[str, Any]]
 
 describe = views.describing("MetricAttribution")
 list_all = views.listing("MetricAttribution", "metricAttributions", within="DatasetGroup")
@@ -34,12 +33,12 @@ delete = views.deleting("MetricAttribution", lambda _context, _attribution: ())
 
 
 def create_metric_attribution(context: Context, given: Given) -> Given:
-    """Raises ResourceAlreadyExists when the group has one that has not failed, InvalidInput, ResourceNotFound."""
+    """ACTIVE at once. Raises ResourceAlreadyExists when the group has one, InvalidInput, ResourceNotFound."""
     group = lookup.lock_active(context, "DatasetGroup", given["datasetGroupArn"])
     for other in store.in_group(context.conn, group.id, "MetricAttribution"):
         if other.status not in NOT_COUNTED:
             raise ResourceAlreadyExists(f"{group.arn} has a metric attribution already: {other.arn}.")
-    metrics = {metric["metricName"]: metric for metric in given["metrics"]}
+    metrics = _begun(context, group.id, given["metrics"])
     if len(metrics) < len(given["metrics"]):
         raise InvalidInput("metrics: the same metricName is given twice.")
     _check_metrics("metrics", given["metrics"], fields(context, group))
@@ -48,18 +47,17 @@ def create_metric_attribution(context: Context, given: Given) -> Given:
         context,
         "MetricAttribution",
         given,
-        status=store.CREATE_PENDING,
         group=group,
         doc={**members(given, "metricsOutputConfig"), "datasetGroupArn": group.arn},
         internal={METRICS: metrics},
     )
-    wishes.wake_reconciler(context.conn)
     return {"metricAttributionArn": made.arn}
 
 
 def update_metric_attribution(context: Context, given: Given) -> Given:
-    """Takes metrics off, then adds others, so that one call replaces one; at once.
+    """Takes metrics off with their sums, then adds others, so that one call replaces one; at once.
 
+    What is added counts from now on; the other metrics go on.
     Raises ResourceAlreadyExists for a metric that is there, InvalidInput, ResourceInUse unless ACTIVE.
     """
     attribution = lookup.lock_active(context, "MetricAttribution", _arn(given))
@@ -74,12 +72,14 @@ def update_metric_attribution(context: Context, given: Given) -> Given:
     for metric in added:
         if metric["metricName"] in there:
             raise ResourceAlreadyExists(f"addMetrics: {attribution.arn} has a metric {metric['metricName']!r} already.")
-        there[metric["metricName"]] = metric
+        there |= _begun(context, attribution.group_id or "", [metric])
     if len(there) > MOST_METRICS:
         raise InvalidInput(f"addMetrics: there would be {len(there)} metrics; there can be at most {MOST_METRICS}.")
     _check_metrics("addMetrics", added, fields(context, lookup.group_of(context, attribution)))
     if config:
         _check_output(context, config["metricsOutputConfig"])
+    of_removed = (attribution_sums.c.attribution_id == attribution.id) & attribution_sums.c.metric.in_(removed)
+    context.conn.execute(sql_delete(attribution_sums).where(of_removed))
     store.update(context.conn, attribution.id, doc=config, internal={METRICS: there})
     return {"metricAttributionArn": attribution.arn}
 
@@ -94,6 +94,11 @@ def list_metrics(context: Context, given: Given) -> Given:
     shown = left[: given.get("maxResults", views.DEFAULT_PAGE)]
     token = paging.encode(scope, shown[-1]) if len(shown) < len(left) else None
     return {"metrics": [metrics[name] for name in shown], "nextToken": token}
+
+
+def _begun(context: Context, group_id: str, metrics: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """The metrics by name, as they count from now on."""
+    return {metric["metricName"]: {**metric, **beginning(context.conn, group_id)} for metric in metrics}
 
 
 def _arn(given: Given) -> str:
@@ -112,11 +117,11 @@ def _check_metrics(member: str, metrics: Sequence[Mapping[str, str]], columns: M
         )
     for metric in metrics:
         at, text = f"{member}: expression of {metric['metricName']!r}", metric["expression"]
-        found = _EXPRESSION.fullmatch(text.strip())
+        found = read_expression(text)
         if found is None:
             raise InvalidInput(f"{at}: {text!r} is not SAMPLECOUNT(), SUM(Interactions.COLUMN) or SUM(Items.COLUMN).")
-        if found["dataset"]:
-            _check_column(at, found["column"], found["dataset"].upper(), columns)
+        if found.dataset:
+            _check_column(at, found.column, found.dataset, columns)
 
 
 def _check_column(at: str, name: str, dataset: str, columns: Mapping[str, Sequence[Field]]) -> None:

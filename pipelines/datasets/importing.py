@@ -19,7 +19,8 @@ from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from pipelines.datasets import building, deployed, deployed_measuring, handover, source
+from pipelines.datasets import attribution_imported, building, deployed, deployed_measuring, handover, source
+from pipelines.datasets.attribution_imported import Counted
 from pipelines.datasets.errors import ImportRefused
 from pipelines.datasets.known import known_ids
 from pipelines.datasets.profile import Profile, Summary
@@ -146,7 +147,7 @@ def check(settings: Settings, job_id: str) -> None:
 
 
 def commit(settings: Settings, job_id: str) -> None:
-    """Make the snapshot the dataset's; from here on trainings use it."""
+    """Make the snapshot the dataset's; from here on trainings use it. Raises ImportRefused as `check` does."""
     with _running(settings, job_id) as job:
         if job is None:
             return
@@ -162,7 +163,12 @@ def commit(settings: Settings, job_id: str) -> None:
             repository.commit_snapshot(
                 job.dataset.id, outgoing, job.tag, f"Import {job.resource.name}: {snapshot.rows} rows"
             )
-        _activate(settings, job, profile, snapshot.facts(job.tag))
+        try:
+            counted = attribution_imported.count(settings, job.resource, snapshot, job.work)
+        except ImportRefused:
+            repository.drop([job.tag])
+            raise
+        _activate(settings, job, profile, snapshot.facts(job.tag), counted)
         shutil.rmtree(job.work, ignore_errors=True)
 
 
@@ -270,25 +276,19 @@ def _before(job: Job) -> Summary | None:
     return Summary.read(found) if found is not None else None
 
 
-def _activate(settings: Settings, job: Job, profile: Profile, snapshot: dict[str, Any]) -> None:
-    """Dataset and job in one transaction, unless the dataset is on its way out."""
+def _activate(settings: Settings, job: Job, profile: Profile, snapshot: dict[str, Any], counted: Counted) -> None:
+    """Dataset, job and its part in metric attributions in one transaction, unless the dataset is on its way out."""
     with transaction(settings) as conn:
         dataset = store.get(conn, id=job.dataset.id, lock=True)
         row = store.get(conn, id=job.resource.id, lock=True)
         if dataset is None or dataset.is_deleting or row is None or row.status not in store.UNFINISHED:
             log.info("dataset or job went away meanwhile: the snapshot is not taken over")
             return
-        new = {"snapshot": snapshot, IMPORTED: row.id, "profile": asdict(profile.summary)}
         deployed.keep(conn, row.internal.get(deployed.DRIFT, {}))
+        attribution_imported.keep(conn, row, counted)
+        new = {"snapshot": snapshot, IMPORTED: row.id, "profile": asdict(profile.summary)}
         store.update(conn, dataset.id, internal=new)
-        store.update(
-            conn,
-            row.id,
-            status=store.ACTIVE,
-            internal={
-                "report": str(job.report),
-                "rejects": str(job.rejects),
-                "kept": profile.row["records"] - profile.row["rejected"],  # type: ignore[operator]
-                "rejected": profile.row["rejected"],
-            },
-        )
+        kept = profile.row["records"] - profile.row["rejected"]  # type: ignore[operator]
+        files = {"report": str(job.report), "rejects": str(job.rejects)}
+        told = {**files, "kept": kept, "rejected": profile.row["rejected"]}
+        store.update(conn, row.id, status=store.ACTIVE, internal=told)

@@ -1,7 +1,8 @@
 """Implicit impressions: an event that names an earlier answer by its recommendationId was made in view of that list.
 
 Answers are kept a day (table `served`), events for good. So the list is copied to its events while it is there: every minute
-by the reconciler, and when a version is claimed. It goes into a column of its own and `impression` stays what was sent:
+by the reconciler, when a version is claimed, and before a campaign goes; with it goes whose answer it was, to whose credit
+metric attributions count the event. The list goes into a column of its own and `impression` stays what was sent:
 of an event that brings its own list that one counts (spec/datasets.md section 4), and exports give in IMPRESSION only
 what was sent, so that an exported row that is imported again is still recognised as the row that it is.
 
@@ -29,15 +30,16 @@ _RESOLVE = text(
     """
     WITH open AS (
         SELECT id, group_id, recommendation_id, received_at FROM openpersonalize.events
-        WHERE recommendation_id IS NOT NULL AND impression IS NULL AND implicit_impression IS NULL
+        WHERE recommendation_id IS NOT NULL AND served_by IS NULL
         ORDER BY id LIMIT :most FOR UPDATE SKIP LOCKED
     ), found AS (
-        SELECT open.id, open.received_at, list.items FROM open LEFT JOIN LATERAL (
-            SELECT s.items FROM openpersonalize.served s JOIN openpersonalize.resources c ON c.id = s.campaign_id
+        SELECT open.id, open.received_at, list.items, list.arn FROM open LEFT JOIN LATERAL (
+            SELECT s.items, c.arn FROM openpersonalize.served s JOIN openpersonalize.resources c ON c.id = s.campaign_id
             WHERE s.recommendation_id = open.recommendation_id AND c.group_id = open.group_id LIMIT 1
         ) list ON true
     )
-    UPDATE openpersonalize.events e SET implicit_impression = coalesce(found.items, '{}')
+    UPDATE openpersonalize.events e SET served_by = coalesce(found.arn, ''),
+           implicit_impression = CASE WHEN e.impression IS NULL THEN coalesce(found.items, '{}') END
     FROM found WHERE e.id = found.id AND (found.items IS NOT NULL OR found.received_at < CAST(:given_up AS timestamptz))
     """
 )
@@ -53,9 +55,9 @@ _SHOWN = text(
 
 
 def resolve(conn: Connection, now: datetime | None = None) -> int:
-    """Give events the list that they refer to, in transactions of its own; how many were looked up for good.
+    """Give events the answer that they refer to, in transactions of its own; how many were looked up for good.
 
-    Events of before `now` whose list is not there are given up in time; None: not now.
+    Events of before `now` whose answer is not there are given up in time; None: not now.
     """
     given = {"most": BATCH_EVENTS, "given_up": None if now is None else now - GIVEN_UP_AFTER}
     total = 0

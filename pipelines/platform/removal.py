@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, case, delete, select
 
+from pipelines.datasets.impressions import resolve
 from pipelines.registry import store
 from pipelines.registry.store import Resource
 from pipelines.registry.tables import action_events, events, outbox, records, resources
@@ -65,6 +66,9 @@ def _remove(conn: Connection, settings: Settings, id: str, now: datetime) -> boo
         return False
     if any(child.status in store.UNFINISHED for child in hanging) or _still_needed(conn, resource, hanging):
         return False
+    if resource.kind == "Campaign":
+        # Events name its answers, and metric attributions go on to name it.
+        resolve(conn)
     _remove_files(settings, resource, hanging)
     with conn.begin():
         _remove_rows(conn, resource, _hanging(conn, resource))

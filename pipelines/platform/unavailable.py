@@ -23,10 +23,6 @@ REASONS = {
         "solution in the same dataset group with a custom recipe (aws-user-personalization, aws-sims for related items, "
         "aws-popularity-count for popular ones) and serve it with a campaign; delete this recommender."
     ),
-    "MetricAttribution": (
-        "Metric attributions are not available yet: the platform does not sum events up. Until it can, export the "
-        "interactions with a dataset export job and sum them up by EVENT_TYPE; delete this metric attribution."
-    ),
 }
 """By kind."""
 

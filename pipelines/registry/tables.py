@@ -118,6 +118,9 @@ events = Table(
     # The list that recommendation_id names, of events without `impression`; empty when there is no such list. Added
     # afterwards (datasets/impressions.py), so that `impression` stays what was sent.
     Column("implicit_impression", ARRAY(Text)),
+    # ARN of the campaign whose answer recommendation_id names, empty when there is no such answer: added with the list, and
+    # there when campaign and answer are gone.
+    Column("served_by", Text),
     UniqueConstraint("group_id", "event_id", name="events_event_id"),
 )
 Index(
@@ -132,9 +135,7 @@ Index("events_cutoff", events.c.group_id, events.c.id)
 Index(
     "events_unresolved",
     events.c.id,
-    postgresql_where=events.c.recommendation_id.is_not(None)
-    & events.c.impression.is_(None)
-    & events.c.implicit_impression.is_(None),
+    postgresql_where=events.c.recommendation_id.is_not(None) & events.c.served_by.is_(None),
 )
 
 # Streamed items, users and actions: every record that came, the newest of an id counts. `id` is the order of arrival,
@@ -243,6 +244,22 @@ exposures = Table(
     Column("arm", Text, nullable=False),
     Column("first_at", DateTime(timezone=True), nullable=False),
     Column("answers", BigInteger, nullable=False),
+)
+
+# Of metric attributions what INCREMENTAL imports brought (pipelines/datasets/attribution.py); streamed events are summed from
+# their own table.
+attribution_sums = Table(
+    "attribution_sums",
+    metadata,
+    Column("attribution_id", Text, ForeignKey("resources.id", ondelete="CASCADE"), primary_key=True),
+    Column("import_job_id", Text, ForeignKey("resources.id", ondelete="CASCADE"), primary_key=True),
+    # A metricName of the attribution; goes with the metric.
+    Column("metric", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
+    # Epoch seconds.
+    Column("window_start", BigInteger, primary_key=True, autoincrement=False),
+    Column("value", Double, nullable=False),
+    Column("events", BigInteger, nullable=False),
 )
 
 # Keys that `openpersonalize keys add` made; a revoked one has no row. The secret is in no table (pipelines/aws/access.py).

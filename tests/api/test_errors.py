@@ -111,14 +111,6 @@ def test_incremental_needs_an_earlier_import(personalize, group: Group, move) ->
     personalize.create_dataset_import_job(**given)
 
 
-def test_what_an_import_does_not_do_yet_is_refused_by_name(personalize, group: Group) -> None:
-    given = import_job(personalize, "j", group, publishAttributionMetricsToS3=True)
-    assert refused(personalize.create_dataset_import_job, **given) == (
-        "InvalidInputException",
-        "not available yet: publishAttributionMetricsToS3",
-    )
-
-
 def test_one_import_into_a_dataset_at_a_time(personalize, group: Group, move) -> None:
     first = personalize.create_dataset_import_job(**import_job(personalize, "one", group))["datasetImportJobArn"]
     code, message = refused(personalize.create_dataset_import_job, **import_job(personalize, "two", group))

@@ -1,4 +1,4 @@
-"""Metric attributions through boto3: their life, their metrics, every refusal. `move` stands in for sums that are made."""
+"""Metric attributions through boto3: their life, their metrics, every refusal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from pipelines.platform.unavailable import end_unavailable
 from tests.support.group import ROLE, Group, make_group, refused, schema_text
 
 OUTPUT = {"roleArn": ROLE, "s3DataDestination": {"path": "s3://bucket/metrics/"}}
@@ -41,7 +40,7 @@ def names(personalize: Any, arn: str) -> list[str]:
     ]
 
 
-def test_a_new_one_ends_with_what_to_do_instead(personalize: Any, films: Group, db: Any) -> None:
+def test_a_new_one_is_active_and_says_what_it_was_given(personalize: Any, films: Group) -> None:
     every = [metric("n"), metric("paid", "SUM(Items.PRICE)"), metric("seen", " sum( interactions.EVENT_VALUE ) ")]
     arn = create(personalize, films, "sums", *every)
     assert arn == "arn:aws:personalize:us-east-1:123456789012:metric-attribution/sums"
@@ -49,21 +48,34 @@ def test_a_new_one_ends_with_what_to_do_instead(personalize: Any, films: Group, 
     assert shown.pop("creationDateTime") and shown.pop("lastUpdatedDateTime")
     assert shown == {
         "name": "sums", "metricAttributionArn": arn, "datasetGroupArn": films.arn, "metricsOutputConfig": OUTPUT,
-        "status": "CREATE PENDING",
+        "status": "ACTIVE",
     }  # fmt: skip
     assert personalize.list_metric_attribution_metrics(metricAttributionArn=arn)["metrics"] == every
-    for call in (personalize.delete_metric_attribution, personalize.update_metric_attribution):
-        assert refused(call, metricAttributionArn=arn)[0] == "ResourceInUseException"
-    with db.connect() as conn:
-        assert end_unavailable(conn) == 1
-    shown = personalize.describe_metric_attribution(metricAttributionArn=arn)["metricAttribution"]
-    assert (shown["status"], "not available yet" in shown["failureReason"]) == ("CREATE FAILED", True)
     [summary] = personalize.list_metric_attributions(datasetGroupArn=films.arn)["metricAttributions"]
-    assert (summary["metricAttributionArn"], summary["failureReason"]) == (arn, shown["failureReason"])
+    assert (summary["metricAttributionArn"], summary["status"]) == (arn, "ACTIVE")
+    personalize.delete_metric_attribution(metricAttributionArn=arn)
     assert refused(personalize.update_metric_attribution, metricAttributionArn=arn, addMetrics=[metric("x")])[0] == (
         "ResourceInUseException"
     )
-    personalize.delete_metric_attribution(metricAttributionArn=arn)
+
+
+def test_an_import_publishes_to_an_attribution_that_says_where(personalize: Any, films: Group, move: Any) -> None:
+    asked = {
+        "jobName": "j", "datasetArn": films.dataset, "dataSource": {"dataLocation": "s3://b/k"}, "roleArn": ROLE,
+        "publishAttributionMetricsToS3": True,
+    }  # fmt: skip
+    call = personalize.create_dataset_import_job
+    assert refused(call, **asked)[1].endswith("the dataset group has no metric attribution; create one first.")
+    arn = create(personalize, films, metricsOutputConfig={"roleArn": ROLE})
+    code, message = refused(call, **asked)
+    assert (code, f"{arn} does not say where to" in message) == ("InvalidInputException", True)
+    personalize.update_metric_attribution(metricAttributionArn=arn, metricsOutputConfig=OUTPUT)
+    items = personalize.list_datasets(datasetGroupArn=films.arn)["datasets"]
+    other = next(one["datasetArn"] for one in items if one["datasetType"] == "ITEMS")
+    assert "metric attributions count interactions" in refused(call, **{**asked, "datasetArn": other})[1]
+    job = call(**asked)["datasetImportJobArn"]
+    shown = personalize.describe_dataset_import_job(datasetImportJobArn=job)["datasetImportJob"]
+    assert shown["publishAttributionMetricsToS3"] is True
 
 
 def test_a_group_has_one_beside_those_that_failed(personalize: Any, films: Group, move: Any) -> None:

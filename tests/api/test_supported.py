@@ -21,7 +21,6 @@ ASKED: dict[str, dict[str, Any]] = {
     "campaignConfig.rankingInfluence": {"campaignConfig": {"rankingInfluence": {"POPULARITY": 0.5}}},
     "performAutoML": {"performAutoML": True},
     "performIncrementalUpdate": {"performIncrementalUpdate": True},
-    "publishAttributionMetricsToS3": {"publishAttributionMetricsToS3": True},
     "solutionConfig.eventsConfig": {"solutionConfig": EVENTS_CONFIG},
     "solutionConfig.optimizationObjective": {
         "solutionConfig": {"optimizationObjective": {"itemAttribute": "PRICE", "objectiveSensitivity": "LOW"}}

@@ -124,7 +124,7 @@ KINDS = {
             "DatasetGroup",
             ask={"filterExpression": 'EXCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("buy")'},
         ),
-        Kind("MetricAttribution", "DatasetGroup", "CREATE PENDING", ask=_METRICS),
+        Kind("MetricAttribution", "DatasetGroup", ask=_METRICS),
         Kind(
             "Recommender",
             "DatasetGroup",

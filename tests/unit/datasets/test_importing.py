@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, insert, select
 
-from pipelines.datasets import importing
+from pipelines.datasets import attribution, importing
 from pipelines.datasets.errors import ImportRefused
 from pipelines.datasets.snapshot import IMPORTED, Snapshot
 from pipelines.registry import store
 from pipelines.registry.database import engine
-from pipelines.registry.tables import records
+from pipelines.registry.tables import attribution_sums, records
 from pipelines.repository.group import GroupRepository
 from pipelines.settings import Settings
 from tests.support.imports import SCHEMAS, interactions, text
@@ -284,3 +284,51 @@ def test_an_import_is_compared_with_the_last_that_went_in(shop: Shop) -> None:
     assert any(text.startswith("as many rows as before: 0.333") for text in saw), saw
     assert any(text.startswith("new users: 100 %") for text in saw), saw
     assert "300 in job-1, 100 now" in Path(job.internal["report"]).read_text()
+
+
+def attributed(shop: Shop, out: Path) -> store.Resource:
+    """The group's metric attribution, which counts from now on and publishes into `out`."""
+    with shop.database.begin() as conn:
+        metric = {"metricName": "n", "eventType": "Watch", "expression": "SAMPLECOUNT()"}
+        metrics = {"n": {**metric, **attribution.beginning(conn, shop.group.id)}}
+        doc = {"metricsOutputConfig": {"s3DataDestination": {"path": out.as_uri()}}}
+        return store.insert(
+            conn, kind="MetricAttribution", arn="arn:ma", name="ma", status=store.ACTIVE, group_id=shop.group.id, doc=doc,
+            internal={"metrics": metrics},
+        )  # fmt: skip
+
+
+def published(shop: Shop, mode: str) -> store.Resource:
+    """An import that asks for its report, run."""
+    id = shop.job("INTERACTIONS", text(interactions(1000)), mode)
+    with shop.database.begin() as conn:
+        store.update(conn, id, doc={"publishAttributionMetricsToS3": True})
+    return shop.run(id)
+
+
+def test_an_attribution_report_that_cannot_be_written_fails_the_import(shop: Shop) -> None:
+    out = shop.settings.home / "data" / "out"
+    out.parent.mkdir(parents=True)
+    attributed(shop, out)
+    out.write_text("a file where a folder should be")
+    job = published(shop, "FULL")
+    assert job.status == store.CREATE_FAILED and shop.snapshot("INTERACTIONS") is None
+    assert str(job.failure_reason).startswith("publishAttributionMetricsToS3: the report cannot be written to")
+    assert not GroupRepository(shop.settings, shop.group.id).has(f"data/{shop.datasets['INTERACTIONS'].id}/{job.id}")
+
+
+@pytest.mark.soak
+def test_imports_publish_their_reports_and_an_incremental_one_keeps_its_sums(shop: Shop) -> None:
+    """What attribution_imported does is tested in test_attribution.py; here, that importing calls it."""
+    out = shop.settings.home / "data" / "out"
+    made = attributed(shop, out)
+    for mode in ("FULL", "INCREMENTAL"):
+        job = published(shop, mode)
+        assert (job.status, job.failure_reason) == (store.ACTIVE, None)
+        [file] = out.glob(f"*{mode}*.csv")
+        values = [line.split(",")[2] for line in file.read_text().splitlines()[1:]]
+        assert sum(map(float, values)) == 500
+    with shop.database.begin() as conn:
+        kept = conn.execute(select(attribution_sums)).all()
+    assert {(row.attribution_id, row.import_job_id) for row in kept} == {(made.id, job.id)}
+    assert sum(row.events for row in kept) == 500

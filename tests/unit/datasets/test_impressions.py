@@ -73,10 +73,20 @@ def test_an_event_gets_the_list_that_it_names(log: Log) -> None:
     assert log.implicit(event) == ["73", "70", "17"] and log.implicit(other) is None
 
 
+def test_an_event_gets_whose_answer_it_names(log: Log) -> None:
+    log.serve("RID-1", "a")
+    for named in ("RID-1", "RID-of-nobody", None):
+        log.take("a", named)
+    impressions.resolve(log.conn, NOW + timedelta(minutes=6))
+    with log.conn.begin():
+        found = log.conn.execute(select(events.c.served_by).order_by(events.c.id)).scalars().all()
+    assert found == [log.campaign.arn, "", None]
+
+
 def test_an_explicit_impression_wins(log: Log, tmp_path: Path) -> None:
     log.serve("RID-1", "a", "b")
     event = log.take("a", "RID-1", impression=["a", "z"])
-    assert impressions.resolve(log.conn, NOW) == 0
+    assert impressions.resolve(log.conn, NOW) == 1
     assert log.implicit(event) is None and log.counts(tmp_path / "shown") == {}
 
 

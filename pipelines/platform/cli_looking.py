@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -148,3 +150,41 @@ def explore_report(campaign: Annotated[str, typer.Argument(help="A campaign's AR
         except NotFound as error:
             fail(str(error))
         sys.stdout.write("\n".join(lines(found)) + "\n")
+
+
+@app.command()
+def attribution(
+    given: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="GROUP", help="A dataset group's, or a metric attribution's ARN, name or id; the newest."
+        ),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only later events: 90m, 24h, 7d ago, or 2026-01-31T23:59.")
+    ] = None,
+    csv: Annotated[
+        bool, typer.Option("--csv", help="Every window of 15 minutes, in the form of AWS's report.")
+    ] = False,
+    page: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the tables with plots over time into an HTML file.")
+    ] = None,
+) -> None:
+    """Show the sums of a metric attribution by source: campaigns, and what events call their source."""
+    from pipelines.platform.attribution_command import as_csv, collect
+    from pipelines.platform.attribution_page import render
+    from pipelines.platform.attribution_views import show
+    from pipelines.platform.audit_command import BadTime, moment
+    from pipelines.platform.finding import NotFound
+
+    with one_line_errors():
+        try:
+            found = collect(running(), given, moment(since, datetime.now(UTC)) if since is not None else None)
+            if page is not None:
+                page.write_text(render(found), encoding="utf-8")
+        except (BadTime, NotFound, OSError) as error:
+            fail(str(error))
+        if csv:
+            sys.stdout.write(as_csv(found))
+        else:
+            show(console, found)

@@ -10,14 +10,32 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from pipelines import dag_support as support
 from pipelines.declared.expressions import Timing
-from pipelines.declared.schedules import FULL, IMPORT, Schedule, current
+from pipelines.declared.schedules import FULL, IMPORT, INFERENCE, SEGMENTS, UPDATE, Schedule, current
 from pipelines.settings import Settings
 
 WHAT = {
-    "import": ("Import", "Imports into the dataset from its location", "dataset_import"),
-    "full": ("Train", "Makes a new version of the solution from all data", "solution_version"),
-    "update": ("Update", "Makes a version with new items and impressions, without training", "solution_version"),
+    IMPORT: ("Import", "Imports into the dataset from its location", "import job", "dataset_import"),
+    FULL: ("Train", "Makes a new version of the solution from all data", "version", "solution_version"),
+    UPDATE: (
+        "Update",
+        "Makes a version with new items and impressions, without training",
+        "version",
+        "solution_version",
+    ),
+    INFERENCE: (
+        "Recommend",
+        "Answers the lines of a file from the solution's newest version, each time into a folder of its own",
+        "batch inference job",
+        "batch_inference",
+    ),
+    SEGMENTS: (
+        "Segment",
+        "Finds the users for the lines of a file from the solution's newest version, each time into a folder of its own",
+        "batch segment job",
+        "batch_segment",
+    ),
 }
+"""By kind of schedule a verb, what it does, what a run makes, and the DAG that does the work."""
 DOC = """
 ### {verb} on schedule: {expression}
 
@@ -51,12 +69,12 @@ def timetable(timing: Timing) -> CronTriggerTimetable | DeltaTriggerTimetable:
 
 def declared(schedule: Schedule) -> None:
     """The DAG of one schedule."""
-    verb, does, dag_id = WHAT[schedule.what]
+    verb, does, made, dag_id = WHAT[schedule.kind]
     doc = DOC.format(
         verb=verb,
         does=does,
         dag_id=dag_id,
-        made="import job" if schedule.what == IMPORT else "version",
+        made=made,
         more=CAMPAIGNS if schedule.what == FULL else "",
         **{name: getattr(schedule, name) for name in ("expression", "arn", "since", "group")},
     )
@@ -86,7 +104,7 @@ def declared(schedule: Schedule) -> None:
 
         @task
         def begin() -> str:
-            from pipelines.aws.errors import InvalidInput, ResourceInUse
+            from pipelines.aws.errors import InvalidInput, ResourceInUse, ResourceNotFound
             from pipelines.datasets.errors import ImportRefused
             from pipelines.declared.running import NothingToDo, begin
 
@@ -94,7 +112,7 @@ def declared(schedule: Schedule) -> None:
             run = f"{schedule.dag_id}/{context['run_id']}"
             with (
                 support.no_retry(AirflowSkipException, NothingToDo),
-                support.no_retry(AirflowFailException, InvalidInput, ResourceInUse, ImportRefused),
+                support.no_retry(AirflowFailException, InvalidInput, ResourceInUse, ResourceNotFound, ImportRefused),
             ):
                 return begin(Settings.from_env(), schedule.arn, schedule.what, support.moment(context), run)
 

@@ -15,17 +15,33 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipelines.aws.errors import AwsError
-from pipelines.control import avro, by_hand
+from pipelines.control import avro, batch_inference_jobs, batch_segment_jobs, by_hand
 from pipelines.control.campaigns import check_config
-from pipelines.control.operations import OPERATIONS
+from pipelines.control.recipes import require_recipe
 from pipelines.control.solution_config import check_solution
+from pipelines.datasets.attribution import PUBLISH
 from pipelines.declared import expressions, shape
 from pipelines.declared.expressions import BadExpression, Timing
 from pipelines.declared.reading import Document, Problem, Refused, step
-from pipelines.declared.wanted import SetUp, Source, Tags, Thing, Unavailable, WantedDataset, WantedSolution
+from pipelines.declared.schedules import INFERENCE, SEGMENTS, numbered
+from pipelines.declared.wanted import (
+    SetUp,
+    Source,
+    Tags,
+    Thing,
+    Unavailable,
+    WantedDataset,
+    WantedJob,
+    WantedSolution,
+)
 from pipelines.versions.updatable import UPDATE_RECIPES
 
 NOT_YET = "not available yet"
+UNSCHEDULED = "a batch job without a schedule is made by a call, once, and not by a file"
+_JOBS = (
+    ("batchInferenceJobs", INFERENCE, batch_inference_jobs.check),
+    ("batchSegmentJobs", SEGMENTS, batch_segment_jobs.check),
+)
 _MEMBER = re.compile(r"([A-Za-z][\w.]*): (.*)", re.DOTALL)
 
 
@@ -85,7 +101,6 @@ class _Reader:
 
     def _datasets(self, given: dict[str, Any]) -> Iterator[WantedDataset]:
         common = given.get("serviceConfig") or {}
-        self._import_options(common, "datasets.serviceConfig")
         for key, kind in shape.DATASETS.items():
             if given.get(key) is None:
                 continue
@@ -115,16 +130,13 @@ class _Reader:
         return Thing("Schema", thing.name, path, {"schema": text, **domain})
 
     def _source(self, own: dict[str, Any], common: dict[str, Any], path: str, key: str) -> Source:
-        self._import_options(own, path)
         location = (own.get("dataSource") or {}).get("dataLocation")
         folder = (common.get("dataSource") or {}).get("dataLocation") or self.folder
         members = {"importMode": "FULL", "roleArn": by_hand.ROLE, "tags": self._root_tags(), **common, **own}
         kept = {name: members[name] for name in ("importMode", "roleArn", "tags")}
+        if key == "interactions" and members.get(PUBLISH):
+            kept[PUBLISH] = True
         return Source(location or f"{folder.rstrip('/')}/{key}", location is not None, kept, path)
-
-    def _import_options(self, given: dict[str, Any], path: str) -> None:
-        if given.get("publishAttributionMetricsToS3"):
-            self._later("import option", "publishAttributionMetricsToS3", path, NOT_YET)
 
     def _import_schedule(self, own: dict[str, Any], path: str) -> Timing | None:
         """The dataset's own, else the group's."""
@@ -144,7 +156,6 @@ class _Reader:
             solution = self._solution(section, path, full)
             if solution is None:
                 continue
-            self._jobs(section, path, solution.name)
             if update is not None and solution.given["recipeArn"].rpartition("/")[2] not in UPDATE_RECIPES:
                 self._wrong(
                     f"{path}.workflowConfig.schedules.update",
@@ -157,6 +168,7 @@ class _Reader:
                 full,
                 update,
                 tuple(self._campaigns(section, path, solution.given["recipeArn"])),
+                tuple(self._jobs(section, path, solution)),
             )
 
     def _solution(self, section: dict[str, Any], path: str, full: Timing | None) -> Thing | None:
@@ -186,12 +198,26 @@ class _Reader:
             if self._accepted(thing, check_config, config, None, recipe_arn):
                 yield Thing("Campaign", thing.name, thing.path, given, thing.tags)
 
-    def _jobs(self, section: dict[str, Any], path: str, solution: str) -> None:
-        for key, what in (("batchInferenceJobs", "batch inference"), ("batchSegmentJobs", "batch segments")):
-            for number, job in enumerate(section.get(key) or []):
-                here = f"{path}.{key}[{number}]"
-                timing = self._timing(job.get("workflowConfig") or {}, f"{here}.workflowConfig.schedule")
-                self._later(what, solution + (f", {timing.expression}" if timing else ""), here, NOT_YET)
+    def _jobs(self, section: dict[str, Any], path: str, solution: Thing) -> Iterator[WantedJob]:
+        """What they read and write lies beside the file unless it says where, named as in AWS's solution."""
+        recipe = require_recipe(solution.given["recipeArn"])
+        beside = f"{self.folder}batch/{solution.name}"
+        places = {
+            "jobInput": {"s3DataSource": {"path": f"{beside}/job_config.json"}},
+            "jobOutput": {"s3DataDestination": {"path": f"{beside}/"}},
+        }
+        for key, kind, check in _JOBS:
+            for number, job in enumerate(section.get(key) or [], 1):
+                here = f"{path}.{key}[{number - 1}]"
+                own, workflow = job.get("serviceConfig") or {}, job.get("workflowConfig") or {}
+                given = {"roleArn": by_hand.ROLE, "tags": self._root_tags(), **places, **own}
+                timing = self._timing(workflow, f"{here}.workflowConfig.schedule")
+                thing = Thing(kind.replace("-", " "), solution.name, here, given)
+                if workflow.get("schedule") is None:
+                    self._later(thing.kind, thing.name, here, UNSCHEDULED)
+                elif self._accepted(thing, check, given, recipe) and timing is not None:
+                    is_placed = not places.keys().isdisjoint(own)
+                    yield WantedJob(numbered(kind, number), timing, given, is_placed, here)
 
     # The rest -----------------------------------------------------------------------------------------------
 
@@ -201,11 +227,7 @@ class _Reader:
             yield self._thing("EventTracker", whole["eventTracker"], "eventTracker")
         for key, kind in (("filters", "Filter"), ("recommenders", "Recommender")):
             for number, section in enumerate(whole.get(key) or []):
-                thing = self._thing(kind, section, step(key, number))
-                if f"Create{kind}" in OPERATIONS:
-                    yield thing
-                else:
-                    self._later(kind.lower(), thing.name, thing.path, NOT_YET)
+                yield self._thing(kind, section, step(key, number))
 
     def _thing(self, kind: str, section: dict[str, Any], path: str) -> Thing:
         given = {name: value for name, value in (section.get("serviceConfig") or {}).items() if value is not None}

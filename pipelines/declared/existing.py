@@ -9,6 +9,7 @@ from sqlalchemy import Connection, text
 
 from pipelines.aws import arns
 from pipelines.aws.errors import AwsError
+from pipelines.control.batch_jobs import check_places
 from pipelines.datasets.errors import ImportRefused, SourceUnreachable
 from pipelines.declared import data
 from pipelines.declared.wanted import SetUp, Source, Thing
@@ -38,7 +39,7 @@ class There:
     """`arn(kind, *parts)`: the ARN that a resource has here."""
     group: Resource | None
     named: Mapping[str, Resource]
-    """By ARN what the file names, in whichever group it is, and the schemas that its datasets have now."""
+    """By ARN what the file names, in whichever group it is, and the schemas that its and the group's datasets have now."""
     members: tuple[Resource, ...] = ()
     """Everything in the group."""
     tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -47,6 +48,8 @@ class There:
     """Whether events were streamed to the group."""
     data: Mapping[str, Data] = field(default_factory=dict)
     """By dataset type, of those that have never been imported."""
+    forbidden: Mapping[str, str] = field(default_factory=dict)
+    """By the path of a batch job in the file why the platform may not read or write there."""
 
     def of_kind(self, kind: str) -> list[Resource]:
         """What is in the group, oldest first."""
@@ -71,9 +74,10 @@ def look(conn: Connection, settings: Settings, wanted: SetUp) -> There:
         found = store.get(conn, arn=arn(thing.kind, *parts))
         if found is not None:
             named[found.arn] = found
-            used = store.get(conn, id=found.schema_id) if found.schema_id is not None else None
-            if used is not None:
-                named[used.arn] = used
+    for schema_id in {one.schema_id for one in (*named.values(), *members) if one.schema_id is not None}:
+        used = store.get(conn, id=schema_id)
+        if used is not None:
+            named[used.arn] = used
     trackers = [one for one in members if one.kind == "EventTracker"]
     empty = {
         one.dataset_type: _data(settings, one.source)
@@ -88,7 +92,16 @@ def look(conn: Connection, settings: Settings, wanted: SetUp) -> There:
         tags={one.arn: tags_of(conn, one.id) for one in (*named.values(), *trackers)},
         streamed=group is not None and conn.execute(_STREAMED, {"group": group.id}).scalar_one(),
         data=empty,
+        forbidden=dict(_forbidden(settings, wanted)),
     )
+
+
+def _forbidden(settings: Settings, wanted: SetUp) -> Iterator[tuple[str, str]]:
+    for job in (job for solution in wanted.solutions for job in solution.jobs):
+        try:
+            check_places(settings, job.given)
+        except AwsError as refused:
+            yield job.path, str(refused)
 
 
 def things(wanted: SetUp) -> Iterator[Thing]:

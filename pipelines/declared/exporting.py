@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from pipelines.control import by_hand
 from pipelines.declared import comparing
-from pipelines.declared.schedules import DECLARED, FULL, IMPORT, UPDATE
+from pipelines.declared.schedules import DECLARED, FULL, IMPORT, INFERENCE, SEGMENTS, UPDATE, kind_of
 from pipelines.declared.shape import DATASETS
 from pipelines.registry import store
 from pipelines.registry.store import Resource
@@ -70,7 +70,7 @@ def _dataset(conn: Connection, dataset: Resource) -> dict[str, Any]:
     if record is not None:
         found["serviceConfig"] = {
             "dataSource": {"dataLocation": record["location"]},
-            **_options(record, importMode="FULL", roleArn=by_hand.ROLE, tags=[]),
+            **_options(record, importMode="FULL", roleArn=by_hand.ROLE, tags=[], publishAttributionMetricsToS3=False),
         }
         found["workflowConfig"] = {"schedules": {IMPORT: record["expression"]}}
     else:
@@ -98,9 +98,10 @@ def _solution(conn: Connection, solution: Resource, campaigns: list[Resource]) -
         found["serviceConfig"]["performAutoTraining"] = solution.doc["performAutoTraining"]
     else:
         found["serviceConfig"].pop("performAutoTraining", None)
-    if declared:
-        found["workflowConfig"] = {"schedules": {w: declared[w]["expression"] for w in (FULL, UPDATE) if w in declared}}
-        version = _options(next(iter(declared.values())), tags=[])
+    trainings = {what: declared[what] for what in (FULL, UPDATE) if what in declared}
+    if trainings:
+        found["workflowConfig"] = {"schedules": {what: record["expression"] for what, record in trainings.items()}}
+        version = _options(next(iter(trainings.values())), tags=[])
         version |= _options(declared.get(FULL, {"mode": "FULL"}), mode="FULL")
         if version:
             renamed = {"trainingMode" if name == "mode" else name: value for name, value in version.items()}
@@ -108,7 +109,17 @@ def _solution(conn: Connection, solution: Resource, campaigns: list[Resource]) -
     served = [one for one in campaigns if comparing.of_campaign(one)["solution"] == solution.arn]
     if served:
         found["campaigns"] = [_campaign(conn, one) for one in served]
+    for key, kind in (("batchInferenceJobs", INFERENCE), ("batchSegmentJobs", SEGMENTS)):
+        jobs = sorted((what for what in declared if kind_of(what) == kind), key=lambda what: (len(what), what))
+        if jobs:
+            found[key] = [_job(declared[what]) for what in jobs]
     return found
+
+
+def _job(record: Mapping[str, Any]) -> dict[str, Any]:
+    implied = {"roleArn": by_hand.ROLE, "tags": []}
+    given = {name: value for name, value in record["given"].items() if implied.get(name) != value}
+    return {"serviceConfig": given, "workflowConfig": {"schedule": record["expression"]}}
 
 
 def _campaign(conn: Connection, campaign: Resource) -> dict[str, Any]:

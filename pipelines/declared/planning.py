@@ -10,19 +10,22 @@ and nothing that its author could do would change the answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from pipelines.aws.errors import AwsError
+from pipelines.aws.errors import AwsError, InvalidInput
 from pipelines.control import avro
 from pipelines.control.datasets import REPLACEABLE
+from pipelines.datasets.schema import read_schema
 from pipelines.declared.existing import There
 from pipelines.declared.resource_steps import steps_for
 from pipelines.declared.run_steps import Begun
 from pipelines.declared.schedule_steps import schedule_steps
 from pipelines.declared.steps import Action, Step
 from pipelines.declared.wanted import SetUp, Thing, WantedDataset
+from pipelines.filters.checking import check
+from pipelines.filters.parsing import parse
 from pipelines.registry.store import Resource
 
 
@@ -42,6 +45,8 @@ def _steps(wanted: SetUp, there: There, now: datetime) -> Iterator[Step]:
         if thing.kind == "EventTracker":
             tracker = next(iter(there.of_kind("EventTracker")), None)
             yield from steps_for(there, thing, "event tracker", tracker, group)
+        elif thing.kind == "Filter":
+            yield from _filter(wanted, there, thing, group)
         else:
             yield from steps_for(there, thing, thing.kind.lower(), _named(there, thing), group)
     for one in wanted.solutions:
@@ -55,6 +60,28 @@ def _steps(wanted: SetUp, there: There, now: datetime) -> Iterator[Step]:
 
 def _named(there: There, thing: Thing) -> Resource | None:
     return there.named.get(there.arn(thing.kind, thing.name))
+
+
+def _filter(wanted: SetUp, there: There, thing: Thing, group: Mapping[str, str]) -> Iterator[Step]:
+    for step in steps_for(there, thing, "filter", _named(there, thing), group):
+        why = _cannot_be_read(wanted, there, thing) if step.action is Action.CREATE else ""
+        path = f"{thing.path}.serviceConfig.filterExpression"
+        yield replace(step, action=Action.REFUSE, path=path, detail=why) if why else step
+
+
+def _cannot_be_read(wanted: SetUp, there: There, thing: Thing) -> str:
+    """Why CreateFilter would refuse the expression, with the datasets of the group and of the file; or nothing."""
+    schemas = {
+        one.doc["datasetType"]: there.named[one.doc["schemaArn"]].doc["schema"] for one in there.of_kind("Dataset")
+    }
+    schemas |= {one.dataset_type: one.schema.given["schema"] for one in wanted.datasets}
+    datasets = {kind: read_schema(schema, kind).fields for kind, schema in schemas.items()}
+    expression = thing.given["filterExpression"]
+    try:
+        check(expression, parse(expression), datasets)
+    except InvalidInput as refused:
+        return str(refused)
+    return ""
 
 
 def _dataset(wanted: SetUp, there: There, dataset: WantedDataset) -> Iterator[Step]:

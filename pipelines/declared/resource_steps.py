@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipelines.control.operations import OPERATIONS
 from pipelines.declared import comparing
 from pipelines.declared.existing import There
 from pipelines.declared.steps import Action, Step
@@ -52,8 +51,6 @@ def change(thing: Thing, what: str, found: Resource, changes: Mapping[str, tuple
     if fixed:
         path = f"{thing.path}.serviceConfig.{fixed[0]}"
         return Step(Action.REFUSE, what, thing.name, path, f"{shown}. {kind.advice}")
-    if kind.operation not in OPERATIONS:
-        return Step(Action.UNAVAILABLE, what, thing.name, thing.path, f"{kind.operation}: {shown}")
     given: dict[str, Any] = {name: want for name, (_, want) in changes.items()}
     if thing.kind == "Solution":
         given = comparing.solution_update(changes)
@@ -68,11 +65,8 @@ def tags(there: There, thing: Thing, what: str, found: Resource) -> Iterator[Ste
     if not differ:
         return
     path, keys = f"{thing.path}.serviceConfig.tags", ", ".join(tag["tagKey"] for tag in differ)
-    if "TagResource" in OPERATIONS:
-        given = {"resourceArn": found.arn, "tags": differ}
-        yield Step(Action.UPDATE, "tags", f"of {what} {thing.name}", path, keys, "TagResource", given)
-    else:
-        yield Step(Action.UNAVAILABLE, "tags", f"of {what} {thing.name}", path, f"{keys}, as it is there already")
+    given = {"resourceArn": found.arn, "tags": differ}
+    yield Step(Action.UPDATE, "tags", f"of {what} {thing.name}", path, keys, "TagResource", given)
 
 
 def _short(value: Any) -> str:

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from pipelines.aws import arns
 from pipelines.control.recipes import require_recipe
+from pipelines.datasets.attribution import PUBLISH, can_publish
 from pipelines.declared import comparing
 from pipelines.declared.existing import There
 from pipelines.declared.resource_steps import change, obstacle, steps_for, tags
@@ -62,14 +63,19 @@ class Begun:
             yield Step(action, what, name, path, lies.why)
         else:
             self.with_data.add(kind)
+            members = {member: value for member, value in wanted.source.members.items() if value}
+            detail = lies.location
+            if PUBLISH in members and not any(map(can_publish, self.there.of_kind("MetricAttribution"))):
+                del members[PUBLISH]
+                detail += "; without a report, as no metric attribution of the group has an s3DataDestination"
             given = {
-                **{member: value for member, value in wanted.source.members.items() if value},
+                **members,
                 "importMode": "FULL",
                 "jobName": f"{self.wanted.group.name[:30]}-{kind.lower()[:12]}-{self.now:%Y%m%d-%H%M%S}",
                 "datasetArn": arn,
                 "dataSource": {"dataLocation": lies.location},
             }
-            yield Step(Action.CREATE, what, name, path, lies.location, "CreateDatasetImportJob", given)
+            yield Step(Action.CREATE, what, name, path, detail, "CreateDatasetImportJob", given)
 
     def _version(self, wanted: WantedSolution) -> Iterator[Step]:
         arn = self.there.arn("Solution", wanted.solution.name)

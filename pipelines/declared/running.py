@@ -1,22 +1,26 @@
-"""What the run of a declared schedule does: begin an import or a training, and make the campaigns that wait for it.
+"""What the run of a declared schedule does: begin an import, a training or a batch job, make the campaigns that wait.
 
-The work itself is the run of DAG `dataset_import` or `solution_version` that its wish starts, as for a client's request.
+The work itself is the run of the DAG that its wish starts, as for a client's request.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, func, select
 
 from pipelines.aws import arns
 from pipelines.aws.errors import ResourceInUse, ResourceNotFound
-from pipelines.control import campaigns, import_jobs, lookup
+from pipelines.control import batch_inference_jobs, batch_segment_jobs, campaigns, import_jobs, lookup
 from pipelines.control.context import Context
-from pipelines.control.solution_versions import create_automatic
+from pipelines.control.solution_versions import create_automatic, resolve
+from pipelines.control.views import member
+from pipelines.datasets.attribution import PUBLISH, can_publish
 from pipelines.declared import data
-from pipelines.declared.schedules import DECLARED, FULL, IMPORT, Record
+from pipelines.declared.schedules import DECLARED, FULL, IMPORT, INFERENCE, SEGMENTS, UPDATE, Record, kind_of
 from pipelines.registry import store
 from pipelines.registry.database import transaction
 from pipelines.registry.store import Resource
@@ -26,29 +30,39 @@ from pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
 
+_MADE = {
+    IMPORT: "DatasetImportJob",
+    FULL: "SolutionVersion",
+    UPDATE: "SolutionVersion",
+    INFERENCE: "BatchInferenceJob",
+    SEGMENTS: "BatchSegmentJob",
+}
+"""By kind of schedule what a run makes."""
+
 
 class NothingToDo(Exception):
     """The run has nothing to begin; the message says why."""
 
 
 def begin(settings: Settings, arn: str, what: str, moment: datetime, run: str) -> str:
-    """The id of the import job or version that a run (`dag_id/run_id`) has begun; a retry of the run gets the same.
+    """The id of the job or version that a run (`dag_id/run_id`) has begun; a retry of the run gets the same.
 
     `moment` is when it was due. Raises NothingToDo, and what the operation raises.
     """
     with transaction(settings) as conn:
         context = _context(conn, settings, run)
         resource, record = _declared(context, arn, what)
-        begun = "DatasetImportJob" if what == IMPORT else "SolutionVersion"
-        for one in store.children(conn, resource.id, begun):
+        for one in store.in_group(conn, str(resource.group_id), _MADE[kind_of(what)]):
             if one.request_id == run:
                 log.info("this run has made %s already", one.arn)
                 return one.id
         if what == IMPORT:
             made = _import(context, resource, record, moment)
-        else:
+        elif what in (FULL, UPDATE):
             _refuse_without_news(conn, resource, record["mode"])
             made = create_automatic(context, resource, scheduled_for=moment, mode=record["mode"], tags=record["tags"])
+        else:
+            made = _job(context, resource, what, record["given"], moment)
         log.info("made %s", made.arn)
         return made.id
 
@@ -106,7 +120,38 @@ def _import(context: Context, dataset: Resource, record: Record, moment: datetim
         "datasetArn": dataset.arn,
         "dataSource": {"dataLocation": location},
     }
+    if record.get(PUBLISH):
+        given[PUBLISH] = any(map(can_publish, store.in_group(context.conn, group.id, "MetricAttribution")))
+        if not given[PUBLISH]:
+            log.info("no attribution report: no metric attribution of the group has an s3DataDestination")
     made = store.get(context.conn, arn=import_jobs.create_dataset_import_job(context, given)["datasetImportJobArn"])
+    assert made is not None, "it was created a moment ago"
+    return made
+
+
+def _job(context: Context, solution: Resource, what: str, given: Mapping[str, Any], moment: datetime) -> Resource:
+    """A batch job of the solution's newest version, whose answers go to a folder of their own."""
+    versions = store.children(context.conn, solution.id, "SolutionVersion")
+    if not any(version.status == store.ACTIVE for version in versions):
+        raise NothingToDo(f"{solution.arn} has no version that could answer yet")
+    asked = given["jobInput"]["s3DataSource"]
+    location = data.find(context.settings, asked["path"])
+    if location is None:
+        raise NothingToDo(f"nothing lies at {asked['path']}")
+    name, to = f"{solution.name[:28]}-{what}-{moment:%Y%m%d-%H%M%S}", given["jobOutput"]["s3DataDestination"]
+    request = {
+        **given,
+        "jobName": name,
+        "solutionVersionArn": resolve(context, f"{solution.arn}/{arns.LATEST}").arn,
+        "jobInput": {"s3DataSource": {**asked, "path": location}},
+        "jobOutput": {"s3DataDestination": {**to, "path": f"{to['path'].rstrip('/')}/{name}/"}},
+    }
+    kind = _MADE[kind_of(what)]
+    create = {
+        "BatchInferenceJob": batch_inference_jobs.create_batch_inference_job,
+        "BatchSegmentJob": batch_segment_jobs.create_batch_segment_job,
+    }[kind]
+    made = store.get(context.conn, arn=create(context, request)[f"{member(kind)}Arn"])
     assert made is not None, "it was created a moment ago"
     return made
 

@@ -31,7 +31,7 @@ def schedule_steps(wanted: SetUp, there: There, now: datetime) -> Iterator[Step]
 
 
 def _asked(wanted: SetUp, there: There) -> Iterator[tuple[str, str, str, Timing | None, Record, str]]:
-    """ARN, name, import, full or update, when, what the run needs, path: of everything that could have a schedule."""
+    """ARN, name, which of its schedules, when, what the run needs, path: of everything that could have a schedule."""
     for one in wanted.datasets:
         record = {"location": one.source.location, **one.source.members}
         arn = there.arn("Dataset", wanted.group.name, one.dataset_type)
@@ -44,6 +44,8 @@ def _asked(wanted: SetUp, there: There) -> Iterator[tuple[str, str, str, Timing 
         full = {"mode": solution.version["trainingMode"], "tags": tags, "campaigns": campaigns}
         yield arn, name, FULL, solution.full, full, f"{path}.{FULL}"
         yield arn, name, UPDATE, solution.update, {"mode": "UPDATE", "tags": tags}, f"{path}.{UPDATE}"
+        for job in solution.jobs:
+            yield arn, name, job.what, job.timing, {"given": dict(job.given)}, job.path
 
 
 def _step(
@@ -57,6 +59,10 @@ def _step(
     if timing is not None and obstacle:
         yield Step(Action.UNAVAILABLE, WHAT, name, path, obstacle)
         timing = None
+    elif path in there.forbidden:
+        is_placed = any(job.path == path and job.is_placed for one in wanted.solutions for job in one.jobs)
+        yield Step(Action.REFUSE if is_placed else Action.LATER, WHAT, name, path, there.forbidden[path])
+        return
     if timing is None:
         if have is not None:
             yield _removal(arn, name, what, path)

@@ -1,7 +1,7 @@
 """Declared schedules: kept at the dataset or solution they are for, read by dags/declared_schedules.py.
 
-A schedule lives in `internal["declared"]` of its dataset (`import`) or solution (`full`, `update`), so it goes with it and
-needs no table of its own. The DAG file asks for all of them each time it is parsed, every half minute and at the start
+A schedule lives in `internal["declared"]` of its dataset (`import`) or solution (the others), so it goes with it and needs
+no table of its own. The DAG file asks for all of them each time it is parsed, every half minute and at the start
 of each of its tasks: one query on a connection of its own, some milliseconds.
 
 When the database does not answer, the list of the last time is taken, which lies in the home. Without it the file would
@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -32,11 +33,12 @@ from pipelines.settings import Settings
 log = logging.getLogger(__name__)
 
 DECLARED = "declared"
-"""Member of a dataset's or solution's `internal`: {"import" | "full" | "update": Record}."""
-IMPORT, FULL, UPDATE = "import", "full", "update"
+"""Member of a dataset's or solution's `internal`: {"import" | "full" | "update" | "batch-inference-2" …: Record}."""
+IMPORT, FULL, UPDATE, INFERENCE, SEGMENTS = "import", "full", "update", "batch-inference", "batch-segments"
 Record = dict[str, Any]
 """{"expression", "since", and what the run needs: of an import "location" and members of its request, of a training
-"mode" and "tags", of a full training "campaigns": requests without the version, for those that are not there yet}"""
+"mode" and "tags", of a full training "campaigns": requests without the version, for those that are not there yet; of a
+batch job "given", as in wanted.WantedJob}"""
 
 _QUERY = """
 SELECT r.id, r.arn, coalesce(r.doc ->> 'datasetType', r.name), g.name, r.internal -> 'declared'
@@ -52,13 +54,18 @@ class Schedule:
 
     dag_id: str
     what: str
-    """import, full or update."""
+    """import, full, update, or one of the solution's batch jobs: batch-inference, batch-inference-2, …"""
     resource_id: str
     arn: str
     group: str
     expression: str
     since: str
     """When this expression was declared, ISO 8601."""
+
+    @property
+    def kind(self) -> str:
+        """IMPORT, FULL, UPDATE, INFERENCE or SEGMENTS."""
+        return kind_of(self.what)
 
     @property
     def timing(self) -> Timing:
@@ -68,6 +75,16 @@ class Schedule:
     def start(self) -> datetime:
         """Before it nothing is due."""
         return self.timing.begins(datetime.fromisoformat(self.since))
+
+
+def numbered(kind: str, number: int) -> str:
+    """The name of a solution's batch job among its schedules; the first, 1, is called as its kind."""
+    return kind if number == 1 else f"{kind}-{number}"
+
+
+def kind_of(what: str) -> str:
+    """Whose number is taken off: IMPORT, FULL, UPDATE, INFERENCE or SEGMENTS."""
+    return re.sub(r"-\d+$", "", what)
 
 
 def dag_id(group: str, subject: str, what: str) -> str:

@@ -2,7 +2,7 @@
 
 The members come from botocore's service model, so nothing is described twice. Additions to the shape of AWS's solution:
 `serviceConfig` (an import job's members: dataSource, importMode, roleArn) and `workflowConfig` inside one dataset, the
-datasets `actions` and `action_interactions`, and rate expressions in every schedule.
+datasets `actions` and `action_interactions`, jobInput and jobOutput of batch jobs, and rate expressions in every schedule.
 """
 
 from __future__ import annotations
@@ -52,17 +52,22 @@ IMPORT = Members(
     defaults={"roleArn": _ROLE, "dataSource": {"dataLocation": "s3://any/any"}},
 )
 _GROUP = {"datasetGroupArn": _ARN}
-_JOB = {
-    "jobName": "any",
-    "solutionVersionArn": _ARN,
-    "jobInput": {"s3DataSource": {"path": "s3://any/any"}},
-    "jobOutput": {"s3DataDestination": {"path": "s3://any/any"}},
-}
-_SCHEDULED_JOB = {"workflowConfig": {"schedule": EXPRESSION, "maxAge": MAX_AGE}}
 
 
 def _scheduled(*names: str) -> dict[str, Any]:
     return {"schedules": {**dict.fromkeys(names, EXPRESSION), "maxAge": MAX_AGE}, "maxAge": MAX_AGE}
+
+
+def _batch_job(operation: str) -> dict[str, Any]:
+    places = {
+        "jobInput": {"s3DataSource": {"path": "s3://any/any"}},
+        "jobOutput": {"s3DataDestination": {"path": "s3://any/any"}},
+    }
+    ours = {"jobName": "any", "solutionVersionArn": _ARN}
+    return {
+        "serviceConfig": Members(operation, ours, {"roleArn": _ROLE, **places}),
+        "workflowConfig": {"schedule": EXPRESSION, "maxAge": MAX_AGE},
+    }
 
 
 def _dataset(kind: str) -> dict[str, Any]:
@@ -87,12 +92,8 @@ SHAPE: dict[str, Any] = {
             ),
             "workflowConfig": _scheduled("full", "update"),
             "campaigns": [{"serviceConfig": Members("CreateCampaign", {"solutionVersionArn": _ARN})}],
-            "batchInferenceJobs": [
-                {"serviceConfig": Members("CreateBatchInferenceJob", _JOB, {"roleArn": _ROLE}), **_SCHEDULED_JOB}
-            ],
-            "batchSegmentJobs": [
-                {"serviceConfig": Members("CreateBatchSegmentJob", _JOB, {"roleArn": _ROLE}), **_SCHEDULED_JOB}
-            ],
+            "batchInferenceJobs": [_batch_job("CreateBatchInferenceJob")],
+            "batchSegmentJobs": [_batch_job("CreateBatchSegmentJob")],
         }
     ],
     "eventTracker": {"serviceConfig": Members("CreateEventTracker", _GROUP)},

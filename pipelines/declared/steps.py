@@ -44,4 +44,4 @@ class Step:
     needs_version: str = ""
     """ARN of a solution that must have an ACTIVE version first."""
     schedule: tuple[str, str, Record | None] | None = None
-    """ARN of a dataset or solution; import, full or update; what is written there, None: it is taken away."""
+    """ARN of a dataset or solution; which of its schedules; what is written there, None: it is taken away."""

@@ -33,7 +33,7 @@ class Source:
     is_given: bool
     """Named in the file; otherwise it is beside the file, as the AWS solution has it."""
     members: Mapping[str, Any]
-    """importMode, roleArn, tags: members of CreateDatasetImportJob."""
+    """importMode, roleArn, tags, of interactions publishAttributionMetricsToS3: members of CreateDatasetImportJob."""
     path: str
 
 
@@ -49,8 +49,22 @@ class WantedDataset:
 
 
 @dataclass(frozen=True)
+class WantedJob:
+    """A batch job that is made anew at each time of its schedule."""
+
+    what: str
+    """Its schedule among those of the solution: batch-inference, batch-inference-2, …, batch-segments, …"""
+    timing: Timing
+    given: Mapping[str, Any]
+    """The request's members but jobName and solutionVersionArn; in the folder of jobOutput each job has one of its own."""
+    is_placed: bool
+    """Whether the file says where from or where to."""
+    path: str
+
+
+@dataclass(frozen=True)
 class WantedSolution:
-    """A solution with the schedules of its trainings and the campaigns that serve it."""
+    """A solution with the schedules of its trainings and batch jobs, and the campaigns that serve it."""
 
     solution: Thing
     version: Mapping[str, Any]
@@ -58,6 +72,7 @@ class WantedSolution:
     full: Timing | None
     update: Timing | None
     campaigns: tuple[Thing, ...]
+    jobs: tuple[WantedJob, ...]
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,8 @@ def show_plan(console: Console, group: str, steps: Sequence[Step]) -> None:
         action, what, name = (text.ljust(width) for text, width in zip(_words(step), widths, strict=True))
         console.print(f"[{STYLES.get(step.action, 'none')}]{action}[/]", end="  ")
         # Not a table: what does not fit into the width of a pipe would be folded beyond reading.
-        console.print(f"{what}  {name}  {step.detail}".rstrip(), markup=False, soft_wrap=True)
+        detail = step.detail.partition("\n")[0]  # the rest, if any, is shown where the step is refused
+        console.print(f"{what}  {name}  {detail}".rstrip(), markup=False, soft_wrap=True)
     if kept:
         console.print(f"{len(kept)} as the file says")
     if not any(step.action in (*DOES, Action.REFUSE) for step in steps):

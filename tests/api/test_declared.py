@@ -5,22 +5,22 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
 
 import psycopg
 import pytest
 from sqlalchemy import text
 
-from pipelines.control.operations import OPERATIONS
-from pipelines.declared import applying, schedules
+from pipelines.declared import applying, running, schedules
 from pipelines.declared.reading import read
 from pipelines.declared.steps import Action
 from pipelines.platform import declaring_command
 from pipelines.platform.declaring_command import NotApplied
+from pipelines.registry import store
 from pipelines.settings import Settings
 from tests.support.declared import NOW, SHOP, apply, by_name, changes, finish, planned
+from tests.support.group import ROLE
 
 ALL = [
     ("create", "dataset group", "shop"),
@@ -37,6 +37,12 @@ ALL = [
     ("create", "schedule", "schedule.shop.taste.full"),
     ("create", "schedule", "schedule.shop.taste.update"),
 ]
+
+
+def with_job(service_config: str) -> str:
+    """SHOP with a batch inference job a day."""
+    job = f"{{serviceConfig: {service_config}, workflowConfig: {{schedule: rate(1 day)}}}}"
+    return SHOP.replace("    campaigns:\n", f"    batchInferenceJobs:\n      - {job}\n    campaigns:\n")
 
 
 @pytest.fixture(autouse=True)
@@ -114,6 +120,32 @@ def test_with_data_it_imports_trains_and_deploys_and_a_second_time_does_nothing(
     assert config == {"syncWithLatestSolutionVersion": True}
     assert changes(planned(settings, folder)) == []
     assert len(personalize.list_solution_versions()["solutionVersions"]) == 2
+
+
+@pytest.mark.usefixtures("data")
+def test_imports_publish_their_attribution_report_as_soon_as_there_is_one(settings, personalize, folder, db) -> None:
+    publish = "  interactions:\n    serviceConfig: {publishAttributionMetricsToS3: true}\n"
+    plan = planned(settings, folder, SHOP.replace("  interactions:\n", publish))
+    assert "without a report" in by_name(plan, "import")["interactions of shop"].detail
+    apply(settings, personalize, plan, lambda: finish(settings))
+    dataset = f"{plan.group_arn.replace(':dataset-group/', ':dataset/')}/INTERACTIONS"
+
+    def asks(moment: datetime) -> bool:
+        job = running.begin(settings, dataset, "import", moment, f"run {moment}")
+        finish(settings)
+        with db.begin() as conn:
+            found = store.get(conn, id=job)
+        return bool(found and found.doc["publishAttributionMetricsToS3"])
+
+    assert not asks(NOW + timedelta(hours=6))
+    personalize.create_metric_attribution(
+        name="sums",
+        datasetGroupArn=plan.group_arn,
+        metrics=[{"metricName": "n", "eventType": "click", "expression": "SAMPLECOUNT()"}],
+        metricsOutputConfig={"roleArn": ROLE, "s3DataDestination": {"path": "s3://bucket/metrics/"}},
+    )
+    assert asks(NOW + timedelta(days=1))
+    assert "publishAttributionMetricsToS3: true" in declaring_command.export(settings, "shop", None)
 
 
 @pytest.mark.usefixtures("data")
@@ -223,7 +255,7 @@ def test_what_cannot_be_changed_is_refused_with_line_and_advice(
 
 @pytest.mark.usefixtures("data")
 def test_an_export_plans_nothing_here_and_makes_the_same_elsewhere(settings, personalize, folder, db) -> None:
-    given = SHOP + "tags: [{tagKey: team, tagValue: '1e5'}]\n"
+    given = with_job("{numResults: 7}") + "tags: [{tagKey: team, tagValue: '1e5'}]\n"
     apply(settings, personalize, planned(settings, folder, given), lambda: finish(settings))
     finish(settings)
 
@@ -238,6 +270,21 @@ def test_an_export_plans_nothing_here_and_makes_the_same_elsewhere(settings, per
     assert apply(settings, personalize, planned(settings, folder, exported), lambda: finish(settings)).failed == []
     finish(settings)
     assert declaring_command.export(settings, "shop", None) == exported
+
+
+def test_a_batch_job_that_may_not_read_there_is_refused_and_waits_if_the_file_lies_outside(
+    settings, personalize, folder
+) -> None:
+    told = with_job('{jobInput: {s3DataSource: {path: "file:///etc/"}}}')
+    [refused] = planned(settings, folder, told).refused()
+    assert (
+        "line 50: solutions[0].batchInferenceJobs[0]: schedule schedule.shop.taste.batch-inference: Invalid S3"
+        in refused
+    )
+    outside = settings.home.parent.parent / "outside"
+    outside.mkdir()
+    job = by_name(planned(settings, outside, with_job("{}")), "schedule")["schedule.shop.taste.batch-inference"]
+    assert (job.action, "OPENPERSONALIZE_IMPORT_ROOTS" in job.detail) == (Action.LATER, True)
 
 
 def test_a_schedule_is_known_to_airflow_while_it_is_in_the_file(settings, personalize, folder) -> None:
@@ -295,27 +342,44 @@ def test_json_and_yaml_say_the_same(settings, personalize, folder) -> None:
     assert from_json.steps == from_yaml.steps
 
 
-def test_what_the_platform_learns_is_applied_from_then_on(
-    settings, personalize, folder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    create_filter = OPERATIONS["CreateFilter"]
-    monkeypatch.delitem(cast(dict[str, Any], OPERATIONS), "CreateFilter")
-    plan = planned(settings, folder)
-    assert ("not available yet", "filter", "seen") in changes(plan)
-    apply(settings, personalize, plan)
-    monkeypatch.setitem(cast(dict[str, Any], OPERATIONS), "CreateFilter", create_filter)
-    plan = planned(settings, folder)
-    assert ("create", "filter", "seen") in changes(plan)
-
-    assert apply(settings, personalize, plan).failed == []
-
-    assert ("keep", "filter", "seen") in [
-        (str(one.action), one.what, one.name) for one in planned(settings, folder).steps
-    ]
+def test_a_filter_is_exported_and_cannot_be_changed(settings, personalize, folder) -> None:
+    apply(settings, personalize, planned(settings, folder))
     exported = declaring_command.export(settings, "shop", None)
     assert 'EXCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("*")' in exported
     [refused] = planned(settings, folder, SHOP.replace("EXCLUDE", "INCLUDE")).refused()
     assert "a filter cannot be changed" in refused
+
+
+@pytest.mark.parametrize(
+    ("expression", "points_at"),
+    [
+        ("EXCLUDE ItemID WHERE Interactions.EVENT_TYPE LIKE 5", "LIKE"),
+        ('INCLUDE ItemID WHERE Items.GENRE IN ("a") AND Items.COLOUR = 3', "Items.COLOUR"),
+    ],
+)
+def test_a_filter_that_cannot_be_read_is_pointed_at_before_anything_is_made(
+    settings, personalize, folder, expression: str, points_at: str
+) -> None:
+    text = SHOP.replace('EXCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("*")', f"'{expression}'")
+    [refused] = planned(settings, folder, text).refused()
+    said, shown, caret = refused.splitlines()
+    place = f"character {expression.index(points_at) + 1}: "
+    assert said.startswith(
+        "shop.yaml, line 59: filters[0].serviceConfig.filterExpression: filter seen: Could not create"
+    )
+    assert place in said and shown == expression and caret == " " * expression.index(points_at) + "^"
+    assert personalize.list_dataset_groups()["datasetGroups"] == []
+
+
+def test_a_filter_reads_what_the_group_has_beside_the_file(settings, personalize, folder) -> None:
+    apply(settings, personalize, planned(settings, folder))
+    more = """\
+datasetGroup: {serviceConfig: {name: shop}}
+filters:
+  - serviceConfig: {name: comedies, filterExpression: 'INCLUDE ItemID WHERE Items.GENRE IN ("Comedy")'}
+"""
+    assert ("create", "filter", "comedies") in changes(planned(settings, folder, more))
+    assert "Items has no column BRAND" in planned(settings, folder, more.replace("GENRE", "BRAND")).refused()[0]
 
 
 def test_a_file_with_every_section_of_aws_solution_is_applied_as_it_is(settings, personalize, folder) -> None:
@@ -360,14 +424,14 @@ def test_a_file_with_every_section_of_aws_solution_is_applied_as_it_is(settings,
 
     assert plan.refused() == apply(settings, personalize, plan).failed == []
     assert [(one.what, one.name) for one in plan.steps if one.action is Action.UNAVAILABLE] == [
+        ("schedule", "schedule.shop.fans.batch-segments"),
         ("version", "of fans"),
-        ("batch segments", "fans, cron(0 3 * * ? *)"),
-        ("batch inference", "taste, cron(0 3 * * ? *)"),
     ]
     assert {one.dag_id: one.timing.cron for one in schedules.current(settings)} == {
         "schedule.shop.beside.full": "0 0 * * 0",
         "schedule.shop.interactions.import": "0 */6 * * *",
         "schedule.shop.items.import": None,
+        "schedule.shop.taste.batch-inference": "0 3 * * *",
         "schedule.shop.taste.full": "0 0 * * 0",
         "schedule.shop.users.import": "0 */6 * * *",
     }

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select
 
+from pipelines.control.batch_inference_jobs import DAG_ID as ANSWERING
 from pipelines.control.import_jobs import DAG_ID as IMPORTING
 from pipelines.control.solution_versions import DAG_ID as TRAINING
 from pipelines.declared import running, schedules
@@ -16,7 +17,7 @@ from pipelines.registry import store
 from pipelines.registry.tables import outbox
 from pipelines.settings import Settings
 from tests.dags.conftest import DAGS
-from tests.support.registry import add_dataset, add_group, add_solution
+from tests.support.registry import add_dataset, add_group, add_solution, add_version
 
 SINCE = datetime(2026, 11, 22, 11, 48, 3, tzinfo=UTC)
 """A Sunday."""
@@ -34,10 +35,19 @@ def declared(settings: Settings, conn: Connection) -> dict[str, store.Resource]:
         role = "arn:aws:iam::123456789012:role/any"
         imported = {"location": location, "importMode": "INCREMENTAL", "roleArn": role, **NO_TAGS}
         front = {"name": "front", "minProvisionedTPS": 1, "campaignConfig": {"syncWithLatestSolutionVersion": True}}
+        batch = settings.home.parent / "batch"
+        asked = {
+            "jobInput": {"s3DataSource": {"path": (batch / "users.json").as_uri()}},
+            "jobOutput": {"s3DataDestination": {"path": batch.as_uri()}},
+            "numResults": 7,
+            "roleArn": role,
+            **NO_TAGS,
+        }
         for resource, what, expression, more in (
             (dataset, "import", "rate(6 hours)", imported),
             (solution, "full", "cron(0 2 ? * 1 *)", {"mode": "FULL", "campaigns": [{**front, **NO_TAGS}], **NO_TAGS}),
             (solution, "update", "cron(0 * * * ? *)", {"mode": "UPDATE", **NO_TAGS}),
+            (solution, "batch-inference-2", "rate(1 day)", {"given": asked}),
         ):
             record = {"expression": expression, "since": SINCE.isoformat(), **more}
             schedules.declare(conn, resource.id, what, record)
@@ -61,6 +71,7 @@ def test_each_schedule_is_a_dag_with_tasks_that_a_person_can_read_about(dags: di
 
     assert {name: set(dag.task_ids) for name, dag in dags.items()} == {
         "schedule.shop.interactions.import": {"begin", "follow"},
+        "schedule.shop.taste.batch-inference-2": {"begin", "follow"},
         "schedule.shop.taste.full": {"begin", "follow", "campaigns"},
         "schedule.shop.taste.update": {"begin", "follow"},
     }
@@ -139,6 +150,33 @@ def test_a_training_is_automatic_of_its_moment_and_made_once(settings, conn, dec
     assert wishes(conn) == [(TRAINING, "dag/run-1")]
 
 
+def test_a_batch_job_asks_the_newest_version_and_answers_into_a_folder_of_its_own(settings, conn, declared) -> None:
+    arn, what = declared["solution"].arn, "batch-inference-2"
+    with pytest.raises(running.NothingToDo, match="no version that could answer yet"):
+        running.begin(settings, arn, what, DUE, "dag/run-1")
+    with conn.begin():
+        version = add_version(conn, declared["solution"])
+    with pytest.raises(running.NothingToDo, match=r"nothing lies at file:.*users\.json"):
+        running.begin(settings, arn, what, DUE, "dag/run-1")
+    batch = settings.home.parent / "batch"
+    batch.mkdir()
+    (batch / "users.json").write_text('{"userId": "1"}\n')
+
+    job = running.begin(settings, arn, what, DUE, "dag/run-1")
+
+    assert running.begin(settings, arn, what, DUE, "dag/run-1") == job
+    with conn.begin():
+        made = store.get(conn, id=job)
+    assert made is not None
+    assert (made.name, made.parent_id, made.doc["numResults"]) == (
+        "taste-batch-inference-2-20261129-020000",
+        version.id,
+        7,
+    )
+    assert made.doc["jobOutput"]["s3DataDestination"]["path"] == f"{batch.as_uri()}/{made.name}/"
+    assert wishes(conn) == [(ANSWERING, "dag/run-1")]
+
+
 def test_campaigns_that_waited_for_a_version_are_made_once(settings, conn, declared) -> None:
     arn = declared["solution"].arn
     with conn.begin():
@@ -156,4 +194,4 @@ def test_what_is_no_longer_declared_does_nothing(settings, conn, declared) -> No
         schedules.declare(conn, declared["solution"].id, "full", None)
     with pytest.raises(running.NothingToDo, match="no longer declared"):
         running.begin(settings, declared["solution"].arn, "full", DUE, "dag/run-1")
-    assert {one.what for one in schedules.current(settings)} == {"import", "update"}
+    assert {one.what for one in schedules.current(settings)} == {"import", "update", "batch-inference-2"}

@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.declared.checking import check
 from pipelines.declared.reading import Refused, read
-from pipelines.declared.wanted import SetUp
+from pipelines.declared.wanted import SetUp, WantedJob
 from pipelines.declared.writing import to_yaml
 from tests.support.declared import SHOP
 
@@ -64,6 +64,26 @@ def test_campaigns_follow_unless_told() -> None:
     assert config(SHOP.replace("minProvisionedTPS: 1", own)) == {"syncWithLatestSolutionVersion": False}
 
 
+def test_a_batch_job_lies_beside_the_file_unless_it_says_where() -> None:
+    jobs = """    batchInferenceJobs:
+      - {serviceConfig: {}, workflowConfig: {schedule: 'cron(0 3 * * ? *)'}}
+      - serviceConfig: {jobInput: {s3DataSource: {path: "s3://b/in/"}}, numResults: 7}
+        workflowConfig: {schedule: rate(1 day)}
+      - {serviceConfig: {}, workflowConfig: {schedule: delete}}
+    campaigns:
+"""
+    first, second = wanted(SHOP.replace("    campaigns:\n", jobs)).solutions[0].jobs
+
+    def places(job: WantedJob) -> tuple[str, str]:
+        given = job.given
+        return given["jobInput"]["s3DataSource"]["path"], given["jobOutput"]["s3DataDestination"]["path"]
+
+    assert (first.what, first.timing.expression, first.is_placed) == ("batch-inference", "cron(0 3 * * ? *)", False)
+    assert places(first) == (f"{FOLDER}batch/taste/job_config.json", f"{FOLDER}batch/taste/")
+    assert (second.what, second.timing.expression, second.is_placed) == ("batch-inference-2", "rate(1 day)", True)
+    assert places(second) == ("s3://b/in/", f"{FOLDER}batch/taste/") and second.given["numResults"] == 7
+
+
 def test_root_tags_are_of_everything_that_has_none_of_its_own() -> None:
     text = SHOP.replace("{name: front,", "{name: front, tags: [],") + "tags: [{tagKey: team, tagValue: a}]\n"
     found, tags = wanted(text), [{"tagKey": "team", "tagValue": "a"}]
@@ -77,15 +97,15 @@ def test_what_another_time_brings_is_left_out_with_its_reason() -> None:
     text = text.replace("aws-sims", "aws-semantic-similarity")
     text = text.replace(
         "    campaigns:\n",
-        "    batchInferenceJobs: [{workflowConfig: {schedule: 'cron(0 3 * * ? *)'}}]\n    campaigns:\n",
+        "    batchInferenceJobs: [{serviceConfig: {numResults: 5}}]\n    campaigns:\n",
     )
-    text = text.replace("minProvisionedTPS: 1", "campaignConfig: {enableMetadataWithRecommendations: true}")
+    text = text.replace("minProvisionedTPS: 1", "campaignConfig: {rankingInfluence: {FRESHNESS: 0.5}}")
     text = text.replace('{import: "cron', '{maxAge: 7 days, import: "cron')
     found = wanted(text)
     assert [(one.what, one.name) for one in found.unavailable] == [
         ("maxAge", "datasetGroup"),
-        ("batch inference", "taste, cron(0 3 * * ? *)"),
         ("campaign", "front"),
+        ("batch inference", "taste"),
         ("solution", "together"),
     ]
     assert [one.solution.name for one in found.solutions] == ["taste"]
@@ -111,6 +131,9 @@ def test_what_another_time_brings_is_left_out_with_its_reason() -> None:
         ("minProvisionedTPS: 1", "minProvisionedTPS: one", "line 50: solutions[0].campaigns[0].serviceConfig.minProvisionedTPS: must be a whole number"),
         ("minProvisionedTPS: 1", "campaignConfig: {itemExplorationConfig: {explorationWeight: '2'}}", "line 50: solutions[0].campaigns[0].serviceConfig.campaignConfig.itemExplorationConfig.explorationWeight: '2' is not a number in [0, 1]"),
         ("filterExpression: EXCLUDE", "expression: EXCLUDE", "line 59: filters[0].serviceConfig.expression: is not known here; did you mean filterExpression?"),
+        ("    campaigns:\n", "    batchInferenceJobs: [{serviceConfig: {jobName: x}}]\n    campaigns:\n", "line 49: solutions[0].batchInferenceJobs[0].serviceConfig.jobName: follows from its place"),
+        ("    campaigns:\n", "    batchInferenceJobs: [{serviceConfig: {numResults: 501}, workflowConfig: {schedule: rate(1 day)}}]\n    campaigns:\n", "line 49: solutions[0].batchInferenceJobs[0].serviceConfig: numResults must be 1 to 500, not 501"),
+        ("    campaigns:\n", "    batchSegmentJobs: [{serviceConfig: {}, workflowConfig: {schedule: rate(1 day)}}]\n    campaigns:\n", "line 49: solutions[0].batchSegmentJobs[0].serviceConfig.solutionVersionArn: aws-user-personalization is of type USER_PERS"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_with_its_line_and_reason(old: str, new: str, said: str) -> None:

@@ -99,7 +99,7 @@ def look(conn: Connection, settings: Settings, wanted: SetUp) -> There:
 def _forbidden(settings: Settings, wanted: SetUp) -> Iterator[tuple[str, str]]:
     for job in (job for solution in wanted.solutions for job in solution.jobs):
         try:
-            check_places(settings, job.given)
+            check_places(settings, dict(job.given))
         except AwsError as refused:
             yield job.path, str(refused)
 

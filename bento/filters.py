@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 from bento.database import Database
 from bento.deployments import Campaign
+from bento.items import Items
 from bento.lookups import Lookups
 from bento.routes import Loaded
 from pipelines.aws.errors import InvalidInput, ResourceNotFound
@@ -53,8 +54,9 @@ class Chosen:
 class Filters:
     """Filters for the requests of one worker."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, items: Items) -> None:
         self._database = database
+        self._items = items
         self._lookups = Lookups(self._read)
         self._read_before: dict[str, Filter] = {}
         self._worked_out: WeakKeyDictionary[Recommender, dict[str, Filtering]] = WeakKeyDictionary()
@@ -78,13 +80,18 @@ class Filters:
         """The filter on what serves; raises InvalidInput when the version cannot be filtered so."""
         from pipelines.serving.filtering import Filtering
 
-        known = self._worked_out.setdefault(loaded.recommender, {})
-        if found.id not in known:
-            made = await asyncio.to_thread(Filtering, loaded.recommender.artefact, found.filter)
-            if len(known) >= KEPT:
-                known.clear()
-            known[found.id] = made
-        return known[found.id]
+        kept, known = self._worked_out.setdefault(loaded.recommender, {}), self._items.of(loaded)
+        made = kept.get(found.id)
+        if made is not None and (known is None or made.known is known):
+            return made
+        if made is not None and known is not None and made.known.base is known.base:
+            made = await asyncio.to_thread(made.over, known)
+        else:
+            made = await asyncio.to_thread(Filtering, loaded.recommender.artefact, found.filter, known)
+        if len(kept) >= KEPT:
+            kept.clear()
+        kept[found.id] = made
+        return made
 
     async def _read(self, arn: str) -> Found:
         rows = await self._database.rows(_READ, {"arn": arn})

@@ -18,6 +18,7 @@ from bento.deployments import Campaign
 from bento.experiments import assigned
 from bento.filters import Chosen, Filters
 from bento.histories import Histories, Wanted
+from bento.item_metadata import ItemMetadata
 from bento.routes import Loaded
 from bento.served import Served, exploration_columns
 from pipelines.aws.errors import InvalidInput, ResourceNotFound
@@ -28,8 +29,8 @@ from pipelines.serving.asked import Asked
 
 if TYPE_CHECKING:
     from pipelines.serving.exploration import Exploration
-    from pipelines.serving.filtering import TypedEvents
     from pipelines.serving.recommender import Scored
+    from pipelines.serving.touching import TypedEvents
 
 INLINE_ITEMS = 50_000
 """Catalogues up to this size are scored in the event loop: a hop to a thread costs more than their scores."""
@@ -47,9 +48,12 @@ class Promoted:
 class Recommendations:
     """Answers of one worker."""
 
-    def __init__(self, histories: Histories, campaigns: Campaigns, filters: Filters, served: Served) -> None:
+    def __init__(
+        self, histories: Histories, campaigns: Campaigns, filters: Filters, metadata: ItemMetadata, served: Served
+    ) -> None:
         self._histories = histories
         self._filters = filters
+        self._metadata = metadata
         self._campaigns = campaigns
         self._served = served
         # One thread: two would share the one core that a worker has.
@@ -62,8 +66,8 @@ class Recommendations:
         """The answer to either operation; raises InvalidInput, ResourceNotFound or ServiceUnavailable."""
         calls.check(operation, call)
         arn = _campaign_arn(call)
-        _check_not_yet(call)
         campaign, loaded = await self._campaigns.find(arn)
+        columns = await self._metadata.columns(call, campaign.group_id, loaded)
         chosen, promoted = await self._filters.chosen(call, campaign), await self._promoted(call, campaign)
         asked, loaded, arm = await self._ask(operation, call, campaign, loaded, chosen, promoted, now)
         recommendation_id = new_recommendation_id(arm)
@@ -83,7 +87,10 @@ class Recommendations:
                 **({"experiment_id": arm.experiment_id, "arm": arm.name} if arm else {}),
             }
         )
-        return {**calls.members(operation, scored), "recommendationId": recommendation_id}
+        items = calls.members(scored)
+        if columns is not None:
+            items = await self._metadata.of(columns, items)
+        return {calls.LISTS[operation]: items, "recommendationId": recommendation_id}
 
     async def _ask(
         self,
@@ -208,11 +215,3 @@ def _campaign_arn(call: Mapping[str, Any]) -> str:
         # One that exists has not become ACTIVE: nobody can train it yet (pipelines/platform/unavailable.py).
         raise ResourceNotFound(f"There is no ACTIVE recommender {recommender}: recommenders are not available yet.")
     return str(campaign)
-
-
-def _check_not_yet(call: Mapping[str, Any]) -> None:
-    """Members that need what does not exist yet: refused by name rather than ignored."""
-    if call.get("metadataColumns"):
-        raise InvalidInput(
-            "metadataColumns cannot be used: the campaign does not have enableMetadataWithRecommendations."
-        )

@@ -8,6 +8,8 @@ EventLog          PutEvents
 ActionEvents      PutActionInteractions
 Records           PutItems, PutUsers, PutActions
 Histories         what was streamed of users
+Items             what Items datasets say by now, following them
+ItemMetadata      metadata columns of answers
 Filters           filters of requests, read once and worked out once a version
 Recommendations   GetRecommendations, GetPersonalizedRanking
 Served            what was answered, written behind
@@ -33,6 +35,8 @@ from bento.deployments import Version
 from bento.events import EventLog
 from bento.filters import Filters
 from bento.histories import Histories
+from bento.item_metadata import ItemMetadata
+from bento.items import Items
 from bento.recommendations import Recommendations
 from bento.records import Records
 from bento.served import Served
@@ -41,6 +45,7 @@ from pipelines.aws.errors import ServiceUnavailable
 from pipelines.settings import Settings
 
 if TYPE_CHECKING:
+    from pipelines.serving.item_table import ItemTable, Moment
     from pipelines.serving.recommender import Recommender
 
 NO_CAMPAIGN = "-"
@@ -68,8 +73,15 @@ class Runtime:
         self._events = EventLog(self._database, self.metrics.events)
         self._action_events = ActionEvents(self._database, self.metrics.action_events)
         self._records = Records(self._database, self.metrics.records)
+        self._items = Items(
+            self._database, self._campaigns, lambda dataset, wanted, stop: fetch_items(settings, dataset, wanted, stop)
+        )
         self._recommendations = Recommendations(
-            Histories(self._database), self._campaigns, Filters(self._database), self._served
+            Histories(self._database),
+            self._campaigns,
+            Filters(self._database, self._items),
+            ItemMetadata(self._database, self._items),
+            self._served,
         )
         self._started = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -84,7 +96,8 @@ class Runtime:
             await self._start()
         except ServiceUnavailable as failure:
             log.warning("started without the database: %s", failure.message)
-        for run in (self._campaigns.poll, self._worker.run, self._served.run, self.access.run, self.audit.run):
+        beside = (self._campaigns.poll, self._items.run, self._worker.run, self._served.run)
+        for run in (*beside, self.access.run, self.audit.run):
             self._tasks.append(asyncio.create_task(_keep_running(run)))
 
     async def close(self) -> None:
@@ -92,6 +105,7 @@ class Runtime:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._items.close()
         await self._campaigns.close()
         self._recommendations.close()
         try:
@@ -154,6 +168,13 @@ def load(settings: Settings, version: Version, stop: Event) -> Recommender:
     user, item = (table.id(0) if len(table) else "" for table in (artefact.users, artefact.items))
     recommender.recommend(Asked(user, item_id=item), 25)
     return recommender
+
+
+def fetch_items(settings: Settings, dataset_id: str, wanted: Moment, stop: Event) -> ItemTable:
+    """What an Items dataset says; runs in a thread."""
+    from pipelines.serving import local_items
+
+    return local_items.fetch_items(settings, dataset_id, wanted, stop)
 
 
 async def _keep_running(run: Callable[[], Awaitable[None]]) -> None:

@@ -24,4 +24,4 @@ def answer(recommender: Recommender, operation: str, call: Mapping[str, Any]) ->
             failure: type[AwsError] = ResourceNotFound if member.endswith("Arn") else InvalidInput
             raise failure(f"{member} cannot be used: a single version is served here, without the platform around it.")
     asked = calls.asked(recommender.artefact, operation, call)
-    return calls.members(operation, calls.answered(recommender, operation, call, asked))
+    return {calls.LISTS[operation]: calls.members(calls.answered(recommender, operation, call, asked))}

@@ -26,8 +26,9 @@ from pipelines.serving import calls
 from pipelines.serving.artefact import Artefact
 from pipelines.serving.asked import Asked
 from pipelines.serving.exploration import Exploration
-from pipelines.serving.filtering import FilterAsked, Filtered, Filtering, TypedEvents
+from pipelines.serving.filtering import FilterAsked, Filtered, Filtering
 from pipelines.serving.recommender import Recommender
+from pipelines.serving.touching import TypedEvents
 from pipelines.settings import Settings
 
 BOM = b"\xef\xbb\xbf"

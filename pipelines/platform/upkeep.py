@@ -83,7 +83,10 @@ def discard_work(conn: Connection, settings: Settings) -> None:
 
 
 def discard_artefacts(conn: Connection, settings: Settings) -> None:
-    """Take versions that are gone or dropped out of the Bento store: who removed them may have worked on another machine."""
+    """Take versions that are gone or dropped out of the Bento store, and items of datasets that are gone.
+
+    Who removed them may have worked on another machine.
+    """
     for model in (settings.bento_home / "models").glob("solution-*/*/"):
         if model.name.startswith("."):
             continue  # on its way in or out
@@ -91,6 +94,11 @@ def discard_artefacts(conn: Connection, settings: Settings) -> None:
             version = store.get(conn, id=model.name)
         if version is None or dropped(version) is not None:
             bentos.remove(settings, model.parent.name.removeprefix("solution-"), model.name)
+    for tables in (settings.bento_home / "items").glob("*/"):
+        with conn.begin():
+            dataset = store.get(conn, id=tables.name)
+        if dataset is None:
+            shutil.rmtree(tables, ignore_errors=True)
 
 
 def collect_repositories(conn: Connection, settings: Settings) -> None:

@@ -24,14 +24,18 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def columns(table: pa.Table, id_column: str, ids: Sequence[str], schema: Schema) -> Columns:
-    """What `table` (one row an id) says of each of `ids`, in all columns but the id's and textual ones."""
+def filterable(schema: Schema) -> list[Field]:
+    """The fields that filters read: all but ids and texts."""
+    return [field for field in schema.metadata if not field.textual]
+
+
+def columns(table: pa.Table, id_column: str, ids: Sequence[str], fields: Sequence[Field]) -> Columns:
+    """What `table` (one row an id) says of each of `ids` in these fields."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     row_of = pc.index_in(pa.array(ids, pa.string()), value_set=table[id_column].combine_chunks())
     rows = row_of.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    fields = [field for field in schema.metadata if not field.textual]
     return Columns(
         rows >= 0, {field.name: _column(table[field.name].combine_chunks(), field).of(rows) for field in fields}
     )

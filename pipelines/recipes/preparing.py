@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pipelines.datasets.schema import ARRIVAL, EVENT_TYPE, EVENT_VALUE, MAX_TYPES_AND_COLUMNS, optional_columns
 from pipelines.datasets.sequences import Sequences, make_sequences
 from pipelines.recipes.features import context, features, usable
-from pipelines.recipes.filter_data import Events, columns, event_types
+from pipelines.recipes.filter_data import Events, columns, event_types, filterable
 from pipelines.recipes.inputs import Inputs
 from pipelines.recipes.training_data import Features, TrainingData, first_seen
 from pipelines.serving.columns import FilterData
@@ -103,8 +103,8 @@ def prepare(inputs: Inputs, wanted: Wanted) -> TrainingData:
         shown(interactions, items) + shown_implicitly(inputs.shown, items),
         dated,
         filter_data=FilterData(
-            columns(described.items, "ITEM_ID", items, described.schemas["ITEMS"]),
-            columns(described.users, "USER_ID", people, described.schemas["USERS"]),
+            columns(described.items, "ITEM_ID", items, filterable(described.schemas["ITEMS"])),
+            columns(described.users, "USER_ID", people, filterable(described.schemas["USERS"])),
             events.touched(types, len(of_items.kept)),
         ),
     )

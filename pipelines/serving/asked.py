@@ -38,3 +38,5 @@ class Asked:
     """Which items may be answered; None: all."""
     promotion: Promotion | None = None
     """What is promoted; None: nothing."""
+    min_score_ratio: float = 0.0
+    """Only items with a score of at least this share of the best one's are answered, besides promoted ones; 0: all."""

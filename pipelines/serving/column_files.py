@@ -30,21 +30,30 @@ Array = Callable[[str], NDArray[Any]]
 
 def write_filter_data(directory: Path, data: FilterData) -> tuple[list[str], dict[str, Any]]:
     """Write it into the folder; the names of the files, and FILTERS."""
-    files: list[str] = []
-    arrays = {f"touched_{name}": getattr(data.touched, name) for name in ("offsets", "items", "codes")}
-    for kind, columns in (("item", data.items), ("user", data.users)):
-        arrays[f"{kind}_described"] = columns.described
-        for number, column in enumerate(columns.by_name.values()):
-            name = f"{kind}_column_{number}"
-            if isinstance(column, Texts):
-                files += write_ids(directory, name, column.values.ids(range(len(column.values))))
-                arrays |= {f"{name}_starts": column.offsets, f"{name}_codes": column.codes}
-            else:
-                arrays |= {f"{name}_numbers": column.numbers, f"{name}_known": column.known}
-    for name, array in arrays.items():
-        np.save(directory / f"{name}.npy", np.ascontiguousarray(array))
+    files = [*write_columns(directory, "item", data.items), *write_columns(directory, "user", data.users)]
+    for name in ("offsets", "items", "codes"):
+        files.append(_write(directory, f"touched_{name}", getattr(data.touched, name)))
     described = {"items": list(data.items.by_name), "users": list(data.users.by_name)}
-    return [*files, *(f"{name}.npy" for name in arrays)], {**described, "event_types": list(data.touched.types)}
+    return files, {**described, "event_types": list(data.touched.types)}
+
+
+def write_columns(directory: Path, kind: str, columns: Columns) -> list[str]:
+    """Write them into the folder, as those of items or of users; the names of the files."""
+    files = [_write(directory, f"{kind}_described", columns.described)]
+    for number, column in enumerate(columns.by_name.values()):
+        name = f"{kind}_column_{number}"
+        if isinstance(column, Texts):
+            files += write_ids(directory, name, column.values.ids(range(len(column.values))))
+            arrays = {"starts": column.offsets, "codes": column.codes}
+        else:
+            arrays = {"numbers": column.numbers, "known": column.known}
+        files += [_write(directory, f"{name}_{part}", array) for part, array in arrays.items()]
+    return files
+
+
+def _write(directory: Path, name: str, array: NDArray[Any]) -> str:
+    np.save(directory / f"{name}.npy", np.ascontiguousarray(array))
+    return f"{name}.npy"
 
 
 def read_filter_data(directory: Path, described: Mapping[str, Sequence[str]], array: Array) -> FilterData:
@@ -52,11 +61,13 @@ def read_filter_data(directory: Path, described: Mapping[str, Sequence[str]], ar
     touched = Touched(
         tuple(described["event_types"]), *(array(f"touched_{name}") for name in ("offsets", "items", "codes"))
     )
-    columns = {kind: _columns(directory, kind, described[f"{kind}s"], array) for kind in ("item", "user")}
+    columns = {kind: read_columns(directory, kind, described[f"{kind}s"], array) for kind in ("item", "user")}
     return FilterData(columns["item"], columns["user"], touched)
 
 
-def _columns(directory: Path, kind: str, names: Sequence[str], array: Array) -> Columns:
+def read_columns(directory: Path, kind: str, names: Sequence[str], array: Array) -> Columns:
+    """Map what `write_columns` wrote; `names` are the columns'."""
+
     def column(name: str) -> Column:
         if (directory / f"{name}_numbers.npy").exists():
             return Numbers(array(f"{name}_numbers"), array(f"{name}_known"))

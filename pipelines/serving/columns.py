@@ -37,9 +37,6 @@ _COMPARE = {
 }
 
 
-# Unlike AWS, serving: a filter reads items as the version's training or last update knew them, so PutItems changes no
-# filter before the next of these. Which items an expression means is worked out once a version, and a request pays
-# nothing for it; events and PutUsers count at once.
 @dataclass(frozen=True)
 class Texts:
     """A column of texts; row r has the values `codes[offsets[r]:offsets[r + 1]]`, none if its cell is null."""

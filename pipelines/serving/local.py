@@ -10,7 +10,7 @@ import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -26,7 +26,7 @@ RESTORE_SECONDS = 900.0
 
 
 class FetchError(RuntimeError):
-    """A version's artefact is not here and could not be rebuilt; the message has the command's last lines."""
+    """Something is not here and could not be made; the message has the command's last lines."""
 
 
 def model_directory(settings: Settings, solution_id: str, version_id: str) -> Path:
@@ -42,7 +42,7 @@ def fetch(settings: Settings, solution_id: str, version_id: str, edition: int = 
     directory = model_directory(settings, solution_id, version_id)
     if _is_there(directory, edition):
         return directory
-    with _lock(settings, version_id):
+    with locked(settings, version_id):
         if not _is_there(directory, edition):
             restore(settings, version_id, stop)
     if not _is_there(directory, edition):
@@ -56,14 +56,23 @@ def _is_there(directory: Path, edition: int) -> bool:
 
 def restore(settings: Settings, version_id: str, stop: Event | None = None) -> None:
     """Run `python -m pipelines.versions.restore`, which needs DVC and so never runs in the runtime's own process."""
-    command = [sys.executable, "-m", "pipelines.versions.restore", version_id]
+    failed = f"Solution version {version_id} could not be restored"
+    run_module(settings, ["pipelines.versions.restore", version_id], failed, stop)
+
+
+def run_module(settings: Settings, command: Sequence[str], failed: str, stop: Event | None = None) -> None:
+    """Run `python -m <command>`; raises FetchError, which begins with `failed`, when it ends with an error."""
     with TemporaryFile() as output:
         child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env={**os.environ, **settings.to_env()}
+            [sys.executable, "-m", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **settings.to_env()},
         )
         code = _wait(child, stop or Event())
         if code != 0:
-            raise FetchError(f"Solution version {version_id} could not be restored: {_last_lines(output, code)}")
+            raise FetchError(f"{failed}: {_last_lines(output, code)}")
 
 
 def _wait(child: subprocess.Popen[bytes], stop: Event) -> int:
@@ -84,8 +93,9 @@ def _last_lines(output: IO[bytes], code: int) -> str:
 
 
 @contextmanager
-def _lock(settings: Settings, version_id: str) -> Iterator[None]:
+def locked(settings: Settings, name: str) -> Iterator[None]:
+    """One process of this machine at a time."""
     settings.run_dir.mkdir(parents=True, exist_ok=True)
-    with (settings.run_dir / f"restore-{version_id}.lock").open("w") as file:
+    with (settings.run_dir / f"restore-{name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -100,10 +100,14 @@ class Neighbours:
     similarities: NDArray[np.float32]
     """(items, k) falling along each row."""
 
+    def of(self, item: int) -> NDArray[np.int32]:
+        """Codes of the items that go with one, best first."""
+        row: NDArray[np.int32] = self.items[item]
+        return row[row >= 0]
+
     def logits(self, item: int, popularity: NDArray[np.float32]) -> NDArray[np.float32]:
         """(items,) the item's neighbours above all others, those by popularity; -inf of the item itself."""
-        row = self.items[item]
-        row = row[row >= 0]
+        row = self.of(item)
         logits: NDArray[np.float32] = popularity - popularity.max()
         logits[row] = np.arange(len(row), 0, -1)
         logits[item] = -np.inf

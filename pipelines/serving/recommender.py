@@ -27,6 +27,9 @@ from pipelines.serving.promoting import promote
 DECIMALS = 7
 ALWAYS = (1 << 8) - 1
 """`shown_at` of an item that is in the list at every weight: more bits than there are levels."""
+# Unlike AWS, serving: `reason` is answered by every recipe that promotes, explores or fills up with popular items. AWS
+# answers it with user-personalization-v2 only; its literals but `Exploration` are not published.
+PROMOTED, EXPLORED, POPULAR = "PromotedItem", "Exploration", "PopularItem"
 _NEVER = np.float32(-np.inf)
 _NO_CODES, _NO_WEIGHTS = np.zeros(0, np.int64), np.zeros(0, np.float32)
 
@@ -40,6 +43,17 @@ class Scored(NamedTuple):
     """At which weights of exploration it would be in the list (exploration.py); None: at all of them."""
     promotion: str | None = None
     """The promotion that put it into the list."""
+    is_popular: bool = False
+    """Whether it stands there because it is popular, for want of anything that the model knows of who asks."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is in the list if not for the model's own judgement."""
+        if self.promotion is not None:
+            return PROMOTED
+        if self.shown_at is not None and not self.shown_at & 1:
+            return EXPLORED  # the lowest level is weight 0
+        return POPULAR if self.is_popular else None
 
 
 class History(NamedTuple):
@@ -80,12 +94,30 @@ class Recommender:
         explored = logits if found.logits is left else found.logits
         if allowed is not None and explored is not logits:
             explored = np.where(allowed, explored, logits)
+        kept = _above(asked.min_score_ratio, explored, found.best)
         if asked.promotion is None:
-            return self._listed(explored, found.best, found.best, found.shown_at)
-        best, promoted = promote(asked.promotion, explored, found.best, num_results, asked.seed)
+            return self._with_popular(asked, logits, self._listed(explored, kept, found.best, found.shown_at))
+        best, promoted = promote(asked.promotion, explored, kept, num_results, asked.seed)
         listed = self._listed(explored, best, found.best, found.shown_at)
         name = asked.promotion.name
-        return [one._replace(promotion=name) if is_one else one for one, is_one in zip(listed, promoted, strict=True)]
+        listed = [one._replace(promotion=name) if is_one else one for one, is_one in zip(listed, promoted, strict=True)]
+        return self._with_popular(asked, logits, listed)
+
+    def _with_popular(self, asked: Asked, logits: NDArray[np.float32], listed: list[Scored]) -> list[Scored]:
+        """The list, in which it says of which items that they are there for being popular.
+
+        Where popularity is all that the recipe knows, no item is said to be there for want of something else.
+        """
+        match self.artefact.answers:
+            case None:
+                return listed
+            case Neighbours() as neighbours:
+                item = None if asked.item_id is None else self.artefact.items.code(asked.item_id)
+                around = set() if item is None else {*self.artefact.items.ids(neighbours.of(item).tolist())}
+                return [one if one.item_id in around else one._replace(is_popular=True) for one in listed]
+            case _:
+                is_known = logits is not self.artefact.popularity
+                return listed if is_known else [one._replace(is_popular=True) for one in listed]
 
     def _listed(
         self,
@@ -106,14 +138,17 @@ class Recommender:
     def rank(self, asked: Asked, input_list: Sequence[str]) -> list[Scored]:
         """`input_list` by falling score, the scores summing to 1; unknown items follow in their order, without score.
 
-        An item that is given twice is answered once, and one that a filter takes out not at all.
+        An item that is given twice is answered once, and one that a filter takes out not at all. With a
+        `min_score_ratio` an item without a score is not above it.
         """
         wanted = self._allowed(asked, dict(zip(input_list, self.artefact.items.codes(input_list), strict=True)))
         known = [identifier for identifier, code in wanted.items() if code is not None]
         codes = np.array([code for code in wanted.values() if code is not None], np.int64)
         logits = self.logits(asked)[codes]
-        order = np.argsort(-logits, kind="stable")
+        order = _above(asked.min_score_ratio, logits, np.argsort(-logits, kind="stable"))
         ranked = self._scored([known[at] for at in order.tolist()], logits, order)
+        if asked.min_score_ratio:
+            return ranked
         return ranked + [Scored(identifier, None) for identifier, code in wanted.items() if code is None]
 
     # Unlike AWS, serving: scores of a filtered ranking sum to 1 over the items that are left. AWS does not say what they
@@ -206,6 +241,17 @@ class Recommender:
         all_codes = np.concatenate((imported, [code for code, _ in known]), dtype=np.int64, casting="unsafe")
         all_times = np.concatenate((imported_at, [at for _, at in known]), dtype=np.float64)
         return History(all_codes[newest], all_times[newest])
+
+
+def _above(ratio: float, logits: NDArray[np.float32], best: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of `best`, whose first has the largest logit, those with a score of at least this share of the first's.
+
+    By logits, so that what 7 decimals round away counts; a score's share of another is e to the difference of logits.
+    """
+    if not ratio or not len(best):
+        return best
+    kept: NDArray[np.int64] = best[logits[best] - logits[best[0]] >= np.log(ratio)]
+    return kept
 
 
 def published(scores: NDArray[np.float64]) -> list[float]:

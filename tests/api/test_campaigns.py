@@ -150,7 +150,6 @@ def test_a_version_that_waits_for_a_person_does_not_slip_in_by_another_update(
         ({"itemExplorationConfig": {"explorationItemAgeCutOff": "0"}}, "explorationItemAgeCutOff"),
         ({"itemExplorationConfig": {"boldness": "1"}}, "boldness"),
         ({"syncWithLatestSolutionVersion": True}, "$LATEST"),
-        ({"enableMetadataWithRecommendations": True}, "not available yet: campaignConfig.enableMetadata"),
         ({"rankingInfluence": {"POPULARITY": 0.5}}, "not available yet: campaignConfig.rankingInfluence"),
     ],
 )

@@ -15,9 +15,6 @@ EVENTS_CONFIG = {"eventsConfig": {"eventParametersList": [{"eventType": "buy", "
 ASKED: dict[str, dict[str, Any]] = {
     "batchInferenceJobConfig.rankingInfluence": {"batchInferenceJobConfig": {"rankingInfluence": {"POPULARITY": 0.5}}},
     "batchInferenceJobMode THEME_GENERATION": {"batchInferenceJobMode": "THEME_GENERATION"},
-    "campaignConfig.enableMetadataWithRecommendations": {
-        "campaignConfig": {"enableMetadataWithRecommendations": True},
-    },
     "campaignConfig.rankingInfluence": {"campaignConfig": {"rankingInfluence": {"POPULARITY": 0.5}}},
     "performAutoML": {"performAutoML": True},
     "performIncrementalUpdate": {"performIncrementalUpdate": True},

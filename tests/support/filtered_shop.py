@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.datasets.schema import Field as Schema
+from pipelines.datasets.schema import property_name
 from pipelines.filters import tree
 from pipelines.filters.tree import AllOf, Anything, Condition, Expression, Filter, Listed, Moment, Placeholder, Where
 from pipelines.serving.artefact import Artefact
@@ -71,6 +72,14 @@ def _column(of: Schema, records: Sequence[Record]) -> Column:
         return Texts.of_cells(cells)
     known = np.array([cell is not None for cell in cells], np.bool_)
     return Numbers(np.array([cell or 0 for cell in cells], DTYPES[of.avro]), known)
+
+
+def streamed(record: Record) -> dict[str, str]:
+    """A record as PutItems leaves it and requests read it."""
+    return {
+        property_name(name): str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in record.items()
+    }
 
 
 def newest_hundred(events: Sequence[tuple[str, str | None]]) -> list[tuple[str, str | None]]:

@@ -55,7 +55,7 @@ def test_work_that_is_wished_for_has_its_dag() -> None:
 def test_every_refused_member_is_one_that_aws_knows() -> None:
     found = supported.refused_members()
     assert [one.member for one in found if not one.operations] == []
-    assert {"performAutoML", "campaignConfig.enableMetadataWithRecommendations"} <= {one.member for one in found}
+    assert {"performAutoML", "campaignConfig.rankingInfluence"} <= {one.member for one in found}
 
 
 def test_differences_are_whole_sentences_said_once() -> None:

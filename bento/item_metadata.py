@@ -68,12 +68,11 @@ class ItemMetadata:
             "items": [item["itemId"] for item in items],
             "after": table.moment.records,
         }
-        newer = dict(await self._database.rows(_NEWER, asked))
+        rows = await self._database.rows(_NEWER, asked)
+        newer = {item: of_records([orjson.loads(texts)], table.columns) for item, texts in rows}
         answered = []
         for item in items:
-            texts = newer.get(item["itemId"])
-            record = None if texts is None else of_records([orjson.loads(texts)], table.columns)
-            values = table.values(item["itemId"], columns.names, record)
+            values = table.values(item["itemId"], columns.names, newer.get(item["itemId"]))
             answered.append({**item, "metadata": values} if values else item)
         return answered
 

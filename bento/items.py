@@ -75,7 +75,7 @@ class Seen(NamedTuple):
     schema: str
     after: int
     """Newer records than this one were counted."""
-    count: int
+    newer: int
     last: int
 
 
@@ -207,19 +207,18 @@ class Items:
         from pipelines.serving.newer import KnownItems
 
         versions = {one.recommender for one in served if one.recommender in self._based}
-        is_far = seen.count > MOST_NEWER
+        is_far = seen.newer > MOST_NEWER
         is_new = any(self._based[version].imported != seen.imported for version in versions)
         if is_new or is_far or any(map(shows_metadata, served)):
             # Too far behind is also a table that was made before these records came.
             self._load(group, Moment(seen.imported, seen.schema, seen.after + 1 if is_far else 0))
-        if table is not None and table.moment[:2] != (seen.imported, seen.schema):
-            table = None
-        for version in versions if table is not None else ():
-            based = self._based[version]
-            if based.imported != seen.imported or (is_far and based.records < table.moment.records):
-                columns = await asyncio.to_thread(table.rows_of, version.artefact.items)
-                self._based[version] = _Based(columns, seen.imported, table.moment.records)
-        if seen != group.seen and seen.count <= 10 * MOST_NEWER:
+        if table is not None and table.moment[:2] == (seen.imported, seen.schema):
+            for version in versions:
+                based = self._based[version]
+                if based.imported != seen.imported or (is_far and based.records < table.moment.records):
+                    columns = await asyncio.to_thread(table.rows_of, version.artefact.items)
+                    self._based[version] = _Based(columns, seen.imported, table.moment.records)
+        if seen != group.seen and seen.newer <= 10 * MOST_NEWER:
             rows = await self._database.rows(_NEWER, {"dataset": seen.dataset_id, "after": seen.after})
             group.records = await asyncio.to_thread(lambda: {item: orjson.loads(texts) for item, texts in rows})
         group.seen = seen

@@ -9,6 +9,7 @@
 
     inference.py    a batch inference job: the task of DAG `batch_inference`
     answering.py    some lines' items
+    items.py        what a filter reads of items: with what came since the version's training
 
     segments.py     a batch segment job: the task of DAG `batch_segment`
     attributes.py   which items a line's itemAttributes mean

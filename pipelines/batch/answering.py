@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 from pipelines.aws.errors import InvalidInput
 from pipelines.batch import lines, streamed
 from pipelines.batch.child import Answered, serve
+from pipelines.batch.items import known_items
 from pipelines.batch.streamed import Streams
 from pipelines.datasets.schema import property_name
 from pipelines.filters.checking import kept
@@ -47,6 +48,8 @@ class Task(Streams):
     """itemExplorationConfig."""
     filter: tuple[str, Mapping[str, Mapping[str, str]]] | None = None
     """Expression of the job's filter, and the columns that it reads, as `kept` takes them (pipelines/filters)."""
+    items: str = ""
+    """What `items_of` gave (items.py)."""
 
 
 @dataclass
@@ -71,7 +74,9 @@ class Answerer:
         self._exploration = Exploration.from_config(task.exploration) if artefact.explores else None
         self._events, users = task.windows(artefact.cutoffs)
         self._filter = kept(*task.filter) if task.filter is not None else None
-        self._filtering = Filtering(artefact, self._filter) if self._filter is not None else None
+        self._filtering = None
+        if self._filter is not None:
+            self._filtering = Filtering(artefact, self._filter, known_items(artefact, task.items))
         self._columns = {*artefact.user_columns, *(self._filtering.user_columns if self._filtering else ())}
         self._users = users if self._columns else None
 

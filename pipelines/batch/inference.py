@@ -13,6 +13,7 @@ from pipelines.batch.answering import Task
 from pipelines.batch.errors import BatchRefused
 from pipelines.batch.files import CHUNK_LINES, answer_files
 from pipelines.batch.inputs import Input, bring
+from pipelines.batch.items import items_of, known_items
 from pipelines.batch.job import Counted, Job, artefact_of, deliver, run
 from pipelines.batch.processes import started
 from pipelines.disk import require_disk
@@ -38,10 +39,11 @@ def _infer(settings: Settings, job: Job) -> Counted:
     target = job.target(settings)
     inputs = bring(settings, job.source, job.work / "input")
     artefact = artefact_of(settings, job)
-    _check_filter(job.checked_filter(), artefact)
+    items = items_of(settings, job) if job.filter is not None else ""
+    _check_filter(job.checked_filter(), artefact, items)
     lines, output = sum(one.lines for one in inputs), job.work / "output"
     require_disk(job.work, _bytes_of_answers(job, inputs))
-    task = orjson.dumps(asdict(_task(job))).decode()
+    task = orjson.dumps(asdict(_task(job, items))).decode()
     most = -(-lines // CHUNK_LINES)
     with started(settings, "pipelines.batch.answering", task, str(artefact), most=most) as processes:
         mark = answer_files(inputs, output, processes, "lines answered")
@@ -49,7 +51,7 @@ def _infer(settings: Settings, job: Job) -> Counted:
     return Counted(mark.lines, mark.failed)
 
 
-def _task(job: Job) -> Task:
+def _task(job: Job, items: str) -> Task:
     return Task(
         **asdict(job.streams()),
         seed=_seed(job.resource),
@@ -57,6 +59,7 @@ def _task(job: Job) -> Task:
         num_results=job.num_results,
         exploration=job.resource.doc.get("batchInferenceJobConfig", {}).get("itemExplorationConfig", {}),
         filter=(job.filter.doc["filterExpression"], job.columns) if job.filter is not None else None,
+        items=items,
     )
 
 
@@ -65,10 +68,11 @@ def _seed(resource: Resource) -> str:
     return resource.id
 
 
-def _check_filter(filter: Filter | None, artefact: Path) -> None:
+def _check_filter(filter: Filter | None, folder: Path, items: str) -> None:
     if filter is not None:
+        artefact = Artefact.open(folder)
         try:
-            Filtering(Artefact.open(artefact), filter)
+            Filtering(artefact, filter, known_items(artefact, items))
         except InvalidInput as error:
             raise BatchRefused(str(error)) from None
 

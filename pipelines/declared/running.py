@@ -25,8 +25,8 @@ from pipelines.registry import store
 from pipelines.registry.database import transaction
 from pipelines.registry.store import Resource
 from pipelines.schedules.new_data import new_data
-from pipelines.schedules.updates_due import new_items
 from pipelines.settings import Settings
+from pipelines.versions.new_items import new_items
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ def _refuse_without_news(conn: Connection, solution: Resource, mode: str) -> Non
     active = [version for version in versions if version.status == store.ACTIVE]
     if not active:
         raise NothingToDo(f"{solution.arn} has no version to update yet")
-    if not (new_data(conn, solution, active[-1]) or new_items(conn, solution, active[-1].internal)):
+    if not (new_data(conn, solution, active[-1]) or new_items(conn, str(solution.group_id), active[-1].internal)):
         raise NothingToDo(f"nothing is new since {active[-1].arn}")
 
 

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, TypedDict
+from typing import TypedDict
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
-from pipelines.datasets.snapshot import IMPORTED
 from pipelines.registry import store
 from pipelines.registry.database import transaction
 from pipelines.registry.store import Resource
 from pipelines.schedules.new_data import new_data
 from pipelines.settings import Settings
 from pipelines.versions.lookup import UPDATES, UPDATING
+from pipelines.versions.new_items import new_items
 from pipelines.versions.updatable import NotUpdatable, automatic
 
 log = logging.getLogger(__name__)
-
-_NEWER_RECORD = text("SELECT EXISTS (SELECT FROM openpersonalize.records WHERE dataset_id = :dataset AND id > :cutoff)")
 
 
 class Wanted(TypedDict):
@@ -72,18 +70,6 @@ def _due(conn: Connection, solution: Resource, *, asked_for: bool) -> tuple[Reso
     seen = replace(version, internal=updates[-1]) if updates else version
     if new_data(conn, solution, seen):
         return version, f"there are new interactions for {version.arn}"
-    if new_items(conn, solution, seen.internal):
+    if new_items(conn, str(solution.group_id), seen.internal):
         return version, f"there are new items for {version.arn}"
     return None, f"nothing new for {version.arn}"
-
-
-def new_items(conn: Connection, solution: Resource, seen: Mapping[str, Any]) -> bool:
-    """Whether items were imported or put after these inputs were frozen."""
-    datasets = store.in_group(conn, solution.group_id or "", "Dataset")
-    items = next((dataset for dataset in datasets if dataset.doc["datasetType"] == "ITEMS"), None)
-    if items is None:
-        return False
-    cutoff = seen["record_cutoffs"].get("ITEMS", 0)
-    if conn.execute(_NEWER_RECORD, {"dataset": items.id, "cutoff": cutoff}).scalar_one():
-        return True
-    return bool(items.internal.get(IMPORTED) != seen["snapshots"].get("ITEMS", {}).get(IMPORTED))

@@ -44,7 +44,7 @@ def write_columns(directory: Path, kind: str, columns: Columns) -> list[str]:
         name = f"{kind}_column_{number}"
         if isinstance(column, Texts):
             files += write_ids(directory, name, column.values.ids(range(len(column.values))))
-            arrays = {"starts": column.offsets, "codes": column.codes}
+            arrays: dict[str, NDArray[Any]] = {"starts": column.offsets, "codes": column.codes}
         else:
             arrays = {"numbers": column.numbers, "known": column.known}
         files += [_write(directory, f"{name}_{part}", array) for part, array in arrays.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +11,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 import bento.items
+from pipelines.batch import inference, processes
+from pipelines.batch.inference import infer
 from tests.runtime.conftest import Standing, module_shop
 from tests.runtime.test_errors import INVALID, refusal
+from tests.support.batch import add_job, answers, write_lines
 from tests.support.filtered_shop import ShopData
 from tests.support.items import SCHEMA, bring, put
-from tests.support.runtime import Shop, client, until
+from tests.support.runtime import Shop, Version, client, until
 from tests.support.runtime_servers import uvicorn_runtime
 
 ITEMS = 12
@@ -43,6 +47,7 @@ class World:
     standing: Standing
     items: str
     related: str
+    version: Version
 
     def recommend(self, **members: Any) -> list[dict[str, Any]]:
         call = {"campaignArn": self.standing.campaign, "userId": "u1", "numResults": ITEMS, **members}
@@ -68,11 +73,12 @@ def world(postgres: Any, migrated_template: str, tmp_path_factory: pytest.TempPa
         put(client("personalize-events", url), items, {"i0": WHOLE, "i1": {"genres": "", "blurb": "x" * 20_001}})
         data: dict[str, Any] = {"items": ITEMS, "filter_data": DATA.filter_data()}
         shows = {"enableMetadataWithRecommendations": True}
-        campaign = shop.deploy(shop.add_version(**data), "recommend", **shows)
+        version = shop.add_version(**data)
+        campaign = shop.deploy(version, "recommend", **shows)
         rank = shop.add_version("rank", recipe_type="PERSONALIZED_RANKING", **data)
         ranking = shop.deploy(rank, "rank", **shows)
         related = shop.add_version("related", recipe_type="RELATED_ITEMS", kind="neighbours", **data)
-        world = World(Standing(shop, url, campaign, ranking), items, shop.deploy(related, "related"))
+        world = World(Standing(shop, url, campaign, ranking), items, shop.deploy(related, "related"), version)
         until("the items are read", lambda: answered(lambda: world.metadata("i0", "YEAR")), 120)
         yield world
 
@@ -175,6 +181,30 @@ def test_items_that_are_put_reach_filters_promotions_and_conditions_on_the_curre
     assert [one["itemId"] for one in ranked] == ["i5", "new"]
     world.put(i5={"stock": "no"})
     until("the newest record counts", lambda: ids(world.recommend(filterArn=arn)) == {"i6"})
+
+
+def test_a_batch_job_reads_what_was_put_until_it_began_also_when_it_goes_on_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "MOST", 1)
+    shop = world.standing.shop
+    cheap = shop.add_filter("cheap", "INCLUDE ItemID WHERE Items.PRICE < 0")
+    world.put(i7={"price": -1})
+    data = shop.settings.home / "data"
+    write_lines(data / "in.json", [{"userId": "u1"}])
+    job = add_job(shop, world.version, (data / "in.json").as_uri(), (data / "out").as_uri(), filterArn=cheap)
+
+    def killed(*_: object) -> None:
+        raise InterruptedError
+
+    with monkeypatch.context() as patch, pytest.raises(InterruptedError):
+        patch.setattr(inference, "deliver", killed)
+        infer(shop.settings, job.id)
+    world.put(i8={"price": -1})
+    shutil.rmtree(shop.settings.batch_dir / job.id / "output")
+    (shop.settings.batch_dir / job.id / "output.mark").unlink()
+    infer(shop.settings, job.id)
+    assert answers(data / "out" / "in.json.out")[0]["output"]["recommendedItems"] == ["i7"]
 
 
 def test_an_import_reaches_filters_and_metadata_and_takes_away_what_it_does_not_have(

@@ -6,31 +6,33 @@ user whom the Users dataset does not have is in no set of it, and one without an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
 from pipelines.aws.errors import InvalidInput
-from pipelines.datasets.schema import property_name
+from pipelines.datasets.schema import USER_ID
 from pipelines.filters import tree
-from pipelines.filters.tree import INTERACTIONS, AllOf, Condition, Expression, Filter, Where
+from pipelines.filters.tree import INTERACTIONS, Expression, Field, Filter
 from pipelines.filters.values import Values
 from pipelines.serving.artefact import Artefact
-from pipelines.serving.columns import Column, FilterData, Mask, Texts
-from pipelines.serving.conditions import compared, event_types, one_cell, right_side
+from pipelines.serving.columns import Columns, FilterData, Mask, Texts, Touched
+from pipelines.serving.ids import IdTable
+from pipelines.serving.item_rows import Brought, ItemRows, column_of, ids_column
+from pipelines.serving.newer import of_records
 
-USER_ID = "USER_ID"
+ANY = "*"
 
 
 class UserFilter:
-    """One filter on the users of a version."""
+    """One filter on the users of a version: their rows are looked at as items' are."""
 
     def __init__(
         self,
         artefact: Artefact,
         filter: Filter,
         now: float,
-        types: Mapping[str, Iterable[str]],
+        types: Mapping[str, Collection[str]],
         records: Mapping[str, Mapping[str, str | None]],
     ) -> None:
         """`types` of events and `records` by user are what was streamed since the training; `now` in epoch seconds.
@@ -39,37 +41,24 @@ class UserFilter:
         """
         if artefact.filter_data is None:
             raise InvalidInput("filterArn: the solution version is of before there were filters; train anew.")
-        self._data: FilterData = artefact.filter_data
+        data: FilterData = artefact.filter_data
         self._filter, self._now = filter, now
-        self._ids = Texts(
-            artefact.users, np.arange(len(artefact.users) + 1), np.arange(len(artefact.users), dtype=np.int32)
-        )
-        self._types = self._by_type(artefact, types)
-        codes = zip(artefact.users.codes(list(records)), records.values(), strict=True)
-        self._records = {code: record for code, record in codes if code is not None}
-        self._described = self._data.users.described.copy()
-        self._described[list(self._records)] = True
-        for expression in filter.expressions:
-            for condition in tree.conditions(expression.where):
-                if condition.field.dataset != INTERACTIONS:
-                    self._column(condition)
-
-    def _by_type(self, artefact: Artefact, streamed: Mapping[str, Iterable[str]]) -> dict[str, Mask]:
-        """(users,) by event type whether a user has an event of it."""
-        touched, users = self._data.touched, len(artefact.users)
-        owners = np.repeat(np.arange(users), np.diff(touched.offsets))
-        found = {name: np.zeros(users, np.bool_) for name in touched.types}
-        for number, name in enumerate(touched.types):
-            found[name][owners[touched.codes == number]] = True
-        for code, types in zip(artefact.users.codes(list(streamed)), streamed.values(), strict=True):
-            for name in types if code is not None else ():
-                found.setdefault(name, np.zeros(users, np.bool_))[code] = True
-        return found
+        fields = [one.field for expression in filter.expressions for one in tree.conditions(expression.where)]
+        of_users = [field for field in fields if field.dataset != INTERACTIONS]
+        codes = artefact.users.codes(list(records))
+        known = [(code, user) for code, user in zip(codes, records, strict=True) if code is not None]
+        self._users = _rows(of_users, data.users, artefact.users)
+        self._newer = np.array([code for code, _ in known], np.int64)
+        ids = IdTable.of([user for _, user in known])
+        self._over = _rows(of_users, of_records([records[user] for _, user in known], data.users), ids)
+        events = _event_types(artefact.users, data.touched, types)
+        of_events = [field for field in fields if field.dataset == INTERACTIONS]
+        self._events = ItemRows(np.diff(events.offsets) > 0, dict.fromkeys(of_events, events))
 
     def allowed(self, values: Values) -> Mask:
         """(users,) who may be in a segment, with these filterValues; raises InvalidInput for one that does not fit."""
         included: Mask | None = None
-        excluded = np.zeros(len(self._described), np.bool_)
+        excluded = np.zeros(len(self._users.described), np.bool_)
         for expression in self._filter.expressions:
             if any(use.name not in values for use, _ in tree.placeholders(expression)):
                 continue
@@ -81,44 +70,30 @@ class UserFilter:
         return ~excluded if included is None else included & ~excluded
 
     def _set(self, expression: Expression, values: Values) -> Mask:
+        brought = Brought(values, self._now, {})
         if next(tree.conditions(expression.where)).field.dataset == INTERACTIONS:
-            return self._any_event() & _satisfying(expression.where, lambda one: self._of_events(one, values))
-        return self._described & _satisfying(expression.where, lambda one: self._of_users(one, values))
-
-    def _any_event(self) -> Mask:
-        found: Mask = np.logical_or.reduce(list(self._types.values()))
+            return self._events.where(expression.where, brought)
+        found = self._users.where(expression.where, brought)
+        found[self._newer] = self._over.where(expression.where, brought)
         return found
 
-    def _of_events(self, condition: Condition, values: Values) -> Mask:
-        wanted = event_types(condition, values)
-        of_types = [mask for name, mask in self._types.items() if "*" in wanted or name in wanted]
-        found: Mask = np.logical_or.reduce([np.zeros(len(self._described), np.bool_), *of_types])
-        return ~found if condition.operator in ("NOT IN", "!=") else found
 
-    def _of_users(self, condition: Condition, values: Values) -> Mask:
-        column, wanted = self._column(condition), right_side(condition, values, self._now)
-        found = compared(column, condition.operator, wanted)
-        if condition.field.column != USER_ID:
-            key = property_name(condition.field.column)
-            for code, record in self._records.items():
-                one = one_cell(condition.field, column, record.get(key))
-                found[code] = compared(one, condition.operator, wanted)[0]
-        return found
-
-    def _column(self, condition: Condition) -> Column:
-        name = condition.field.column
-        column = self._ids if name == USER_ID else self._data.users.by_name.get(name)
-        if column is None or isinstance(column, Texts) != (condition.field.type == "string"):
-            raise InvalidInput(
-                f"filterArn: the solution version was trained without the column {name} of the filter; train anew with the "
-                "dataset that has it."
-            )
-        return column
+def _rows(fields: list[Field], columns: Columns, ids: IdTable) -> ItemRows:
+    found = {field: ids_column(ids) if field.column == USER_ID else column_of(field, columns) for field in fields}
+    return ItemRows(columns.described, found)
 
 
-def _satisfying(where: Where, true_of: Callable[[Condition], Mask]) -> Mask:
-    if isinstance(where, Condition):
-        return true_of(where)
-    combine = np.logical_and if isinstance(where, AllOf) else np.logical_or
-    found: Mask = combine.reduce([_satisfying(term, true_of) for term in where.terms])
-    return found
+def _event_types(users: IdTable, touched: Touched, streamed: Mapping[str, Collection[str]]) -> Texts:
+    """(users,) the types of all events of each, and ANY for whoever has one."""
+    names = sorted({*touched.types, *(name for types in streamed.values() for name in types)} - {""})
+    places = {name: place for place, name in enumerate([*names, ANY])}
+    has = np.zeros((len(users), len(places)), np.bool_)
+    owners = np.repeat(np.arange(len(users)), np.diff(touched.offsets))
+    # An event without a type is one of any.
+    has[owners, np.array([places.get(name, places[ANY]) for name in touched.types])[touched.codes]] = True
+    for code, types in zip(users.codes(list(streamed)), streamed.values(), strict=True):
+        if code is not None:
+            has[code, [places[name] for name in types]] = True
+    has[:, places[ANY]] = has.any(axis=1)
+    offsets = np.cumsum([0, *has.sum(axis=1)]).astype(np.int64)
+    return Texts(IdTable.of([*names, ANY]), offsets, np.nonzero(has)[1].astype(np.int32))

@@ -33,6 +33,12 @@ _COUNTED = f"""
     WITH metric AS MATERIALIZED (
         SELECT * FROM jsonb_to_recordset(CAST(:metrics AS jsonb))
                    AS m (name text, event_type text, after bigint, adds text, key text)
+    ), answer AS MATERIALIZED (
+        SELECT e.id, found.arn FROM openpersonalize.events e CROSS JOIN LATERAL (
+            SELECT c.arn FROM openpersonalize.served s JOIN openpersonalize.resources c ON c.id = s.campaign_id
+            WHERE s.recommendation_id = e.recommendation_id AND c.group_id = e.group_id LIMIT 1
+        ) found
+        WHERE e.group_id = :group_id AND e.recommendation_id IS NOT NULL AND e.served_by IS NULL
     ), counted AS (
         SELECT m.name, m.adds, e.user_key, e.received_at, CASE WHEN m.adds = '{ITEM}' THEN e.item_id END AS item_id,
                (floor(e.sent_at / {WINDOW_SECONDS}) * {WINDOW_SECONDS})::bigint AS start,
@@ -45,17 +51,17 @@ _COUNTED = f"""
                            ELSE 1 END AS value
         FROM openpersonalize.events e
         JOIN metric m ON lower(e.event_type) = lower(m.event_type) AND e.id > m.after
-        LEFT JOIN LATERAL (
-            SELECT c.arn FROM openpersonalize.served s JOIN openpersonalize.resources c ON c.id = s.campaign_id
-            WHERE s.recommendation_id = e.recommendation_id AND c.group_id = e.group_id LIMIT 1
-        ) answer ON e.served_by IS NULL AND e.recommendation_id IS NOT NULL AND e.attribution_source IS NULL
+        LEFT JOIN answer ON answer.id = e.id
         WHERE e.group_id = :group_id AND e.id > :after AND e.sent_at >= :since
     )
 """
+# The planner has no numbers of these groups and conditions: it would sort all events by their texts, and look at each once a
+# metric.
+_LARGE = text("SET LOCAL work_mem = '128MB'; SET LOCAL enable_sort = off; SET LOCAL enable_nestloop = off")
 _BY_WINDOW = text(
     f"""{_COUNTED}
     SELECT name, source, start, item_id, CAST(sum(value) AS double precision), count(value), count(*), min(received_at)
-    FROM counted GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+    FROM counted GROUP BY 1, 2, 3, 4
     """
 )
 _BY_USER = text(
@@ -104,6 +110,7 @@ def summed(settings: Settings, conn: Connection, attribution: Attribution, since
         "after": min(metric.after for metric in attribution.metrics),
         "since": since,
     }
+    conn.execute(_LARGE)
     rows = conn.execute(_BY_WINDOW, given).all()
     for row in rows:
         found.first[row.source] = min(found.first.get(row.source, row[7]), row[7])

@@ -25,6 +25,8 @@ SOURCES = (
     "pipelines/quotas.py",
     "pipelines/settings.py",
     "pipelines/aws/*.py",
+    "pipelines/datasets/__init__.py",
+    "pipelines/datasets/schema.py",
     "pipelines/filters/__init__.py",
     "pipelines/filters/literals.py",
     "pipelines/filters/tree.py",

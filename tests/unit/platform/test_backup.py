@@ -175,7 +175,7 @@ def test_damaged_cut_and_foreign_files_are_refused_before_anything_is_written(
     backup(bare.settings, path, NOW)
     whole = path.read_bytes()
     flipped = bytearray(whole)
-    flipped[len(whole) // 2] ^= 1
+    flipped[512] ^= 1  # of the first member: what fills a block of a tar up is not looked at
     empty_tar = io.BytesIO()
     tarfile.open(fileobj=empty_tar, mode="w").close()
     cut = (whole[: len(whole) * n // 16] for n in range(1, 15))

@@ -36,10 +36,11 @@ METRICS = "metrics"
 PUBLISH = "publishAttributionMetricsToS3"
 """The member of CreateDatasetImportJob that asks for a report."""
 
-# Unlike AWS, data: metrics go to `openpersonalize attribution` instead of CloudWatch, those of PutEvents and of INCREMENTAL
-# imports, of events of any age. There is no CloudWatch here, and nothing that would drop what is older than 14 days.
 # Unlike AWS, deletion: a data deletion job takes streamed events of the users out of the sums of metric attributions as well;
 # sums that imports left stay. The former are counted from the events themselves, the latter name nobody.
+
+# Unlike AWS, data: metrics go to `openpersonalize attribution` instead of CloudWatch, those of PutEvents and of INCREMENTAL
+# imports, of events of any age. There is no CloudWatch here, and nothing that would drop what is older than 14 days.
 _EXPRESSION = re.compile(
     r"SAMPLECOUNT\(\s*\)|SUM\(\s*(?P<dataset>Interactions|Items)\s*\.\s*(?P<column>\w+)\s*\)", re.I
 )

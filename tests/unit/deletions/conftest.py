@@ -18,10 +18,10 @@ from sqlalchemy import Connection, insert
 
 from pipelines.datasets.example import build_snapshot
 from pipelines.platform.postgres import EmbeddedPostgres
-from pipelines.registry import store
+from pipelines.registry import experiments, store
 from pipelines.registry.database import engine
 from pipelines.registry.store import Resource
-from pipelines.registry.tables import events, records, served
+from pipelines.registry.tables import events, exposures, records, served
 from pipelines.repository import GroupRepository
 from pipelines.settings import Settings
 from pipelines.versions import claim, publish, reproduce
@@ -174,6 +174,9 @@ def plant(place: Place, root: Path) -> Everywhere:
         reason = f"in.csv line 3, USER_ID '{PLANTED}' has no item"
         failed = add(conn, "DatasetImportJob", "failed", status=store.CREATE_FAILED, group=group, parent=interactions)
         conn.execute(insert(served).values(_answer(campaign, PLANTED)))
+        experiment = experiments.begin(conn, campaign, versions[1], versions[0], 50)
+        shown = {"experiment_id": experiment.id, "arm": "A", "first_at": experiment.created_at, "answers": 1}
+        conn.execute(insert(exposures), [{**shown, "user_key": key} for key in (PLANTED, "s1", STAYS)])
         store.update(conn, failed.id, failure_reason=reason)
     _files(place.settings, failed, reason)
     # What is served of a version is its last update.

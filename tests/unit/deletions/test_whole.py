@@ -14,7 +14,7 @@ from pipelines import deletions
 from pipelines.datasets.snapshot import Snapshot
 from pipelines.deletions import files, finishing, job, reading, sweeping, versions
 from pipelines.registry import store
-from pipelines.registry.tables import action_events, events, records, served
+from pipelines.registry.tables import action_events, events, exposures, records, served
 from pipelines.repository import GroupRepository
 from pipelines.serving.artefact import Artefact
 from pipelines.serving.local import model_directory
@@ -68,7 +68,7 @@ def test_the_searcher_found_the_user_in_every_kind_of_place(everywhere: Everywhe
     where = " ".join(found_before)
     for part in (f"{layout.cache}/files", f"{layout.remote_url}/files", "bentoml/models", "imports", "logs/airflow"):
         assert part in where
-    for table in ("events", "records", "served", "resources"):
+    for table in ("events", "records", "served", "exposures", "resources"):
         assert f"INSERT INTO openpersonalize.{table}" in where
 
 
@@ -78,7 +78,7 @@ def test_it_is_completed_and_counts_the_records(done: store.Resource) -> None:
     expected = {"rows of INTERACTIONS": 10, "rows of USERS": 1, "events": 2, "users": 1, "action interactions": 0}
     assert {name: removed[name] for name in expected} == expected
     assert done.doc["numDeleted"] == 14
-    assert removed["served answers"] == 1
+    assert (removed["served answers"], removed["users of experiments"]) == (1, 2)
 
 
 def test_the_user_is_nowhere_any_more(everywhere: Everywhere, done: store.Resource) -> None:
@@ -97,6 +97,7 @@ def test_everybody_else_s_rows_stay(everywhere: Everywhere, done: store.Resource
     with place.conn.begin():
         assert list(place.conn.execute(select(events.c.user_id)).scalars()) == [STAYS]
         assert list(place.conn.execute(select(records.c.record_id)).scalars()) == [STAYS]
+        assert list(place.conn.execute(select(exposures.c.user_key)).scalars()) == [STAYS]
         assert not place.conn.execute(select(served)).all() and not place.conn.execute(select(action_events)).all()
 
 

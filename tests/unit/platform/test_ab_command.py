@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 from sqlalchemy import Connection, Engine, func, text
+from typer.testing import CliRunner
 
 from pipelines.platform.ab_command import Results, as_json, collect, results
 from pipelines.platform.ab_views import lines
+from pipelines.platform.cli import app
 from pipelines.platform.finding import NotFound
-from pipelines.registry import experiments, tables
+from pipelines.registry import audit, experiments, store, tables
 from pipelines.registry.database import engine
 from pipelines.registry.store import Resource
 from pipelines.registry.tables import events, exposures
+from pipelines.repository import GroupRepository
 from pipelines.serving.arms import CHALLENGER, arm_of
 from pipelines.settings import Settings
+from pipelines.versions.history import versions_of
 from tests.support.registry import add_campaign, add_group, add_solution, add_version
 
 SHARE, DAY = 30, timedelta(days=1)
@@ -136,3 +141,56 @@ def test_events_before_the_first_answer_or_after_the_end_do_not_count(
         late: Any = events.update().where(events.c.user_key == f"{id}-4")
         conn.execute(late.values(received_at=datetime.now(UTC) + timedelta(days=2)))
     assert sum(collect(settings, "front", id).outcomes[0].did) == 18
+
+
+# As it is typed ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def typed(settings: Settings, db: Engine, campaign: Resource, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """`typed("front", "--stop")`; there is a version 0000000b of the campaign's solution, and no runtime."""
+    monkeypatch.setattr("pipelines.platform.cli_experiments.running", lambda: settings)
+    monkeypatch.setattr("pipelines.platform.cli_experiments.PATIENCE", 0.0)
+    with db.begin() as conn:
+        solution = store.get(conn, id=campaign.parent_id)
+        assert solution is not None
+        add_version(conn, solution, "0000000b")
+    return lambda *arguments: CliRunner().invoke(app, ["ab", *arguments])
+
+
+def test_an_experiment_from_its_start_to_its_end(
+    typed: Callable[..., Any], settings: Settings, db: Engine, campaign: Resource
+) -> None:
+    started = typed("front", "--start", "0000000b", "--share", "20")
+    assert started.exit_code == 0 and "the runtime's workers are loading B" in started.output
+    assert "B  20 % of users" in started.output and "solution/taste/0000000b" in started.output
+    with db.begin() as conn:
+        solution = store.get(conn, id=campaign.parent_id)
+        assert solution is not None
+        GroupRepository(settings, str(solution.group_id)).ensure()
+        found = {one.short: one.serves for one in versions_of(settings, conn, solution)}
+    assert found == {"0000000b": ["front as B of an experiment"], "00000001": ["front"]}
+    assert json.loads(typed("front", "--json").output)["experiment"]["share"] == 20
+    assert "stopped: arn:aws:personalize" in typed("front", "--stop").output
+    assert "before it began" in typed("front").output
+    typed("front", "--start", "0000000b")
+    assert "the campaign is being updated" in typed("front", "--promote").output
+    with db.begin() as conn:
+        commands = [row["operation"].split(" arn:")[0] for row in audit.since(conn, datetime.now(UTC) - DAY)]
+    assert commands == [f"openpersonalize ab --{verb}" for verb in ("start", "stop", "start", "promote")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["front", "--stop", "--promote"], "give one of --start, --stop and --promote"),
+        (["front", "--start", "nix"], "there is no solution version 'nix'"),
+        (["front", "--start", "00000001"], "is what the campaign serves"),
+        (["nix"], "there is no campaign 'nix'"),
+        (["front", "--stop"], "carries no experiment"),
+    ],
+    ids=["two-verbs", "no-version", "same-version", "no-campaign", "no-experiment"],
+)
+def test_what_cannot_be_done_is_said_in_a_line(typed: Callable[..., Any], arguments: list[str], said: str) -> None:
+    refused = typed(*arguments)
+    assert refused.exit_code == 1 and said in refused.output and refused.output.count("\n") == 1

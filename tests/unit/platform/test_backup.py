@@ -24,9 +24,9 @@ from pipelines.platform.cli import app
 from pipelines.platform.postgres import EmbeddedPostgres
 from pipelines.platform.restore import CannotRestore, restore
 from pipelines.platform.state import restore_marker
-from pipelines.registry import wishes
+from pipelines.registry import experiments, wishes
 from pipelines.registry.database import engine
-from pipelines.registry.tables import SCHEMA, events, outbox, resources, served
+from pipelines.registry.tables import SCHEMA, events, exposures, outbox, resources, served
 from pipelines.repository import GroupRepository, saving
 from pipelines.settings import Settings
 from tests.conftest import execute, platform_settings
@@ -76,7 +76,10 @@ def fill(conn: Connection, world: World) -> None:
         file.write_text(content)
     with conn.begin():
         version = add_version(conn, world.solution, metrics={"coverage": 0.5})
-        add_campaign(conn, version)
+        campaign = add_campaign(conn, version)
+        experiment = experiments.begin(conn, campaign, version, version, 50)
+        shown = {"experiment_id": experiment.id, "user_key": "u", "arm": "B", "first_at": NOW, "answers": 3}
+        conn.execute(insert(exposures).values(shown))
         wishes.wish(conn, version, "solution_version")
         conn.execute(text(f"UPDATE {SCHEMA}.outbox SET started_at = now(), attempts = 3"))
         event = {"group_id": world.group.id, "user_key": "u", "session_id": "s", "event_type": "watch"}
@@ -89,7 +92,7 @@ def fill(conn: Connection, world: World) -> None:
 
 def rows(database: Engine) -> dict[str, Any]:
     with database.connect() as conn:
-        return {table.name: conn.execute(select(table)).all() for table in (resources, events, served)}
+        return {table.name: conn.execute(select(table)).all() for table in (resources, events, served, exposures)}
 
 
 def test_what_is_restored_is_what_was_there(conn: Connection, world: World, target: Settings, tmp_path: Path) -> None:

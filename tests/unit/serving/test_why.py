@@ -55,7 +55,8 @@ def gain(reason: Reason, kind: Kind, name: str | None = None) -> float:
 )
 def test_items_ranks_and_scores_are_those_of_the_answer(recommender: Recommender, asked: Asked) -> None:
     reasons = explain(recommender, asked, 10)
-    assert [Scored(reason.item_id, reason.score) for reason in reasons] == recommender.recommend(asked, 10)
+    answered = [Scored(one.item_id, one.score) for one in recommender.recommend(asked, 10)]
+    assert [Scored(reason.item_id, reason.score) for reason in reasons] == answered
     assert [reason.rank for reason in reasons] == list(range(1, 11))
     assert [explain(recommender, asked, 1, reason.item_id)[0] for reason in reasons] == reasons
 

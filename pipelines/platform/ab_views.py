@@ -9,8 +9,10 @@ from pipelines.evaluation.arms import MISMATCH, Comparison, Interval
 from pipelines.platform.ab_command import Arm, Outcome, Results
 from pipelines.registry.experiments import FAILED, Experiment
 
-FEWEST = 5
-"""Users of an arm who did it or did not: with fewer no interval is to be relied on."""
+FEWEST = 10
+"""Users of both arms who did it, and who did not: with fewer nothing is said in words."""
+FEWEST_FOR_MEANS = 20
+"""Users of each arm who did it, for an interval of means: with fewer it is too narrow (tests/bench/ab_bench.py)."""
 WIDTH = 26
 
 
@@ -84,14 +86,17 @@ def _outcome(one: Outcome, users: int) -> Iterator[str]:
     yield _row("  users who did it", one.users, 100, " %")
     if one.of_lists:
         yield _row("  naming one of the lists", one.of_lists, 100, " %")
-    yield _row("  events a user", one.events, 1, "")
+    enough = min(one.did) >= FEWEST_FOR_MEANS
+    yield _row("  events a user", one.events, 1, "", enough=enough)
     if one.value:
-        yield _row("  value a user", one.value, 1, "")
+        yield _row("  value a user", one.value, 1, "", enough=enough)
     yield f"  {_words(one, users)}"
 
 
-def _row(name: str, of: Comparison, scale: int, unit: str) -> str:
+def _row(name: str, of: Comparison, scale: int, unit: str, *, enough: bool = True) -> str:
     a, b = (f"{number * scale:,.{_digits(of, scale)}f}{unit}" for number in (of.a, of.b))
+    if not enough:
+        return f"{name:<{WIDTH}}{a:>10}{b:>10}   too few users for an interval"
     difference = _interval(of.difference, scale, _digits(of, scale), "+")
     return f"{name:<{WIDTH}}{a:>10}{b:>10}   {difference:<32}{_interval(of.ratio, 1, 2, '') if of.ratio else '-'}"
 
@@ -110,7 +115,7 @@ def _digits(of: Comparison, scale: int) -> int:
 def _words(one: Outcome, users: int) -> str:
     low, high = one.users.difference.low * 100, one.users.difference.high * 100
     did = sum(one.did)
-    if min(did, users - did) < 2 * FEWEST:
+    if min(did, users - did) < FEWEST:
         return f"too little: {did:,} of {users:,} users did it"
     if low > 0:
         return f"B is better: by {low:.2f} to {high:.2f} points"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import logging
+import shutil
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -78,16 +79,19 @@ def _summed(settings: Settings, job: Resource, snapshot: Snapshot, work: Path) -
     if snapshot.manifest.dataset_type != "INTERACTIONS" or EVENT_TYPE not in snapshot.schema.names:
         return None
     assert job.group_id is not None
+    scratch = work / "attribution"
+    # What an attempt that was killed has left.
+    shutil.rmtree(scratch, ignore_errors=True)
     with transaction(settings) as conn:
         found = attributions.of_group(conn, job.group_id)
         if found is None:
             return None
         metrics = tuple(metric for metric in found.metrics if metric.since <= job.created_at)
         counting = Attribution(found.resource, metrics)
-        with closing(open_database(work / "attribution")) as duckdb:
+        with closing(open_database(scratch)) as duckdb:
             _arrived(duckdb, conn, counting, snapshot, snapshot.directory / "parts" / f"{job.id}.parquet")
             if counting.item_columns():
-                values = item_values(settings, conn, job.group_id, counting.item_columns(), work / "attribution")
+                values = item_values(settings, conn, job.group_id, counting.item_columns(), scratch)
                 duckdb.register("item_values", values)
             return Counted(counting, [one for metric in metrics for one in _sums(duckdb, metric, snapshot)])
 

@@ -176,13 +176,14 @@ def attribution(
     from pipelines.platform.attribution_views import show
     from pipelines.platform.audit_command import BadTime, moment
     from pipelines.platform.finding import NotFound
+    from pipelines.repository import RepositoryError
 
     with one_line_errors():
         try:
             found = collect(running(), given, moment(since, datetime.now(UTC)) if since is not None else None)
             if page is not None:
                 page.write_text(render(found), encoding="utf-8")
-        except (BadTime, NotFound, OSError) as error:
+        except (BadTime, NotFound, OSError, RepositoryError) as error:
             fail(str(error))
         if csv:
             sys.stdout.write(as_csv(found))

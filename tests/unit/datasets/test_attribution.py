@@ -232,6 +232,16 @@ def test_the_report_has_aws_form(world: World) -> None:
     assert attribution_imported.report(found.metrics, sums) == EXAMPLE
 
 
+def test_a_retry_finds_nothing_in_its_way_that_a_killed_attempt_left(world: World) -> None:
+    world.put_item("i", price=2)
+    world.attribute(metric("paid", "SUM(Items.PRICE)"))
+    job, work = world.import_job(), world.work / "killed"
+    (work / "attribution").mkdir(parents=True)
+    (work / "attribution" / "items").touch()
+    counted = attribution_imported.count(world.settings, job, world.load(job, f"u,i,{START},watch,,,,"), work)
+    assert by_key(list(counted.sums)) == {("paid", UNDEFINED, 0): (2.0, 1)}
+
+
 def test_a_report_is_written_where_the_attribution_says(world: World) -> None:
     folder = world.settings.home / "data" / "reports"
     world.attribute(metric("n"), destination=folder.as_uri())

@@ -118,10 +118,10 @@ def _words(one: Outcome, users: int) -> str:
     if min(did, users - did) < FEWEST:
         return f"too little: {did:,} of {users:,} users did it"
     if low > 0:
-        return f"B is better: by {low:.2f} to {high:.2f} points"
+        return f"more users of B do it: by {low:.2f} to {high:.2f} points"
     if high < 0:
-        return f"B is worse: by {-high:.2f} to {-low:.2f} points"
-    said = f"nothing is shown: B may be {-low:.2f} points worse or {high:.2f} better"
+        return f"fewer users of B do it: by {-high:.2f} to {-low:.2f} points"
+    said = f"nothing is shown: B may be {-low:.2f} points below A or {high:.2f} above"
     if one.needed is None:
         return said
     more = one.needed - users

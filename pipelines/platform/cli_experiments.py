@@ -53,7 +53,8 @@ def ab(
             elif stop:
                 console.print(f"stopped: {work.stop(settings, campaign).arn}", soft_wrap=True)
             elif promote:
-                console.print(f"promoted, the campaign is being updated: {work.promote(settings, campaign).arn}")
+                arn = work.promote(settings, campaign).arn
+                console.print(f"promoted, the campaign is being updated: {arn}", soft_wrap=True)
             found = work.collect(settings, campaign, experiment, event_type or ())
         except NotFound as error:
             fail(str(error))

@@ -1,9 +1,9 @@
 """How often intervals of A/B experiments cover what is known: `python -m tests.bench.ab_bench`.
 
 1,000 simulated experiments a row. Users are dealt by the hash that deals them in the runtime; how many events a user makes is
-negative binomial, so that some make many. Bound: intervals of shares cover the truth in 93.6 to 98 of 100, two standard
-deviations of 1,000 runs below 95, and of rare things they err on the safe side; intervals of means, which know of few users how far they may be off only roughly, in 92
-to 98, where both arms have 20 users who did it. With fewer `openpersonalize ab` shows none.
+negative binomial, so that some make many. Bounds: intervals of shares cover the truth in 93.6 to 98 of 100, two standard
+deviations of 1,000 runs below 95, and of rare things they err on the safe side; intervals of means in 92 to 98, where both
+arms have 20 users who did it. With fewer `openpersonalize ab` shows none.
 """
 
 from __future__ import annotations

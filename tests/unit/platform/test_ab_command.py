@@ -87,8 +87,8 @@ def told(settings: Settings, db: Engine, campaign: Resource, users: int, rates: 
 
 
 def test_a_difference_that_is_seen_is_called_one(db: Engine, settings: Settings, campaign: Resource) -> None:
-    assert "B is better: by " in told(settings, db, campaign, 1000, (0.10, 0.30))
-    assert "B is worse: by " in told(settings, db, campaign, 1000, (0.30, 0.10))
+    assert "more users of B do it: by " in told(settings, db, campaign, 1000, (0.10, 0.30))
+    assert "fewer users of B do it: by " in told(settings, db, campaign, 1000, (0.30, 0.10))
 
 
 def test_one_that_is_not_seen_is_not_and_how_many_users_would_show_it_is_said(

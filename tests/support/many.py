@@ -81,11 +81,8 @@ def _resources(conn: Connection) -> Iterator[Resource]:
         group = _add(conn, "DatasetGroup", f"group-{g}", doc={"domain": "ECOMMERCE"} if g % 2 else {})
         yield group
         yield _add(conn, "EventTracker", f"{g:08x}", group=group, doc={"trackingId": "0" * 36, **_of(group)})
-        metrics = {
-            "metrics": {
-                f"m{n}": {"eventType": "click", "metricName": f"m{n}", "expression": "SAMPLECOUNT()"} for n in range(10)
-            }
-        }
+        metric = {"eventType": "click", "expression": "SAMPLECOUNT()", "after": 0, "since": "2026-01-01T00:00:00+00:00"}
+        metrics = {"metrics": {f"m{n}": {**metric, "metricName": f"m{n}"} for n in range(10)}}
         output = {"metricsOutputConfig": {"roleArn": ROLE, "s3DataDestination": {"path": "s3://company/metrics/"}}}
         yield _add(
             conn, "MetricAttribution", f"attribution-{g}", group=group, doc={**output, **_of(group)}, internal=metrics

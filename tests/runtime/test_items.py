@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +10,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 import bento.items
-from pipelines.batch import inference, processes
+from pipelines.batch import processes
 from pipelines.batch.inference import infer
+from pipelines.batch.items import items_of
+from pipelines.batch.job import Counted, Job, run
+from pipelines.serving.local import locked
+from pipelines.settings import Settings
+from pipelines.versions.item_tables import build
 from tests.runtime.conftest import Standing, module_shop
 from tests.runtime.test_errors import INVALID, refusal
 from tests.support.batch import add_job, answers, write_lines
@@ -194,19 +198,49 @@ def test_a_batch_job_reads_what_was_put_until_it_began_also_when_it_goes_on_late
     write_lines(data / "in.json", [{"userId": "u1"}])
     job = add_job(shop, world.version, (data / "in.json").as_uri(), (data / "out").as_uri(), filterArn=cheap)
 
-    def killed(*_: object) -> None:
+    def killed(settings: Settings, begun: Job) -> Counted:
+        assert items_of(settings, begun)
         raise InterruptedError
 
-    with monkeypatch.context() as patch, pytest.raises(InterruptedError):
-        patch.setattr(inference, "deliver", killed)
-        infer(shop.settings, job.id)
+    with pytest.raises(InterruptedError):
+        run(shop.settings, job.id, killed)
     world.put(i8={"price": -1})
-    shutil.rmtree(shop.settings.batch_dir / job.id / "output")
-    (shop.settings.batch_dir / job.id / "output.mark").unlink()
     infer(shop.settings, job.id)
     assert answers(data / "out" / "in.json.out")[0]["output"]["recommendedItems"] == ["i7"]
 
 
+def test_a_dataset_with_another_import_or_many_newer_records_is_read_anew(
+    shop: Shop, url: str, recommendations: Any, events: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = shop.add_dataset("ITEMS", SCHEMA)
+    put(events, items, {"i4": {"stock": "yes"}})
+    campaign = shop.deploy(shop.add_version(items=ITEMS, filter_data=DATA.filter_data()), "recommend")
+    sold_out = shop.add_filter("sold-out", 'INCLUDE ItemID WHERE Items.STOCK IN ("no")')
+
+    def answer() -> set[str]:
+        return ids(
+            recommendations.get_recommendations(campaignArn=campaign, userId="u1", filterArn=sold_out)["itemList"]
+        )
+
+    until("the record is read", lambda: len(answer()) == ITEMS - 1)
+    # An import of nothing: what was put stays, the others have no row any more.
+    internal = "UPDATE openpersonalize.resources SET internal = %s WHERE arn = %s RETURNING id"
+    [[dataset]] = shop.query("SELECT id FROM openpersonalize.resources WHERE arn = %s", items)
+    with locked(shop.settings, f"items-{dataset}"):  # so that the runtime does not start a process for it
+        shop.query(internal, '{"imported": "job1"}', items)
+        build(shop.settings, dataset)
+    until("the import is read", lambda: answer() == set(), 120)
+    put(events, items, {"i5": {"stock": "no"}})
+    until("a later record is read", lambda: answer() == {"i5"})
+    # With none allowed, what is newer can only come with the whole dataset.
+    with locked(shop.settings, f"items-{dataset}"):
+        monkeypatch.setattr(bento.items, "MOST_NEWER", 0)
+        put(events, items, {"i6": {"stock": "no"}, "i5": {"stock": "yes"}})
+        build(shop.settings, dataset)
+    until("the dataset is read", lambda: answer() == {"i6"}, 120)
+
+
+@pytest.mark.soak  # its short sister is above: a snapshot takes Git and DVC
 def test_an_import_reaches_filters_and_metadata_and_takes_away_what_it_does_not_have(
     shop: Shop, url: str, recommendations: Any, events: Any
 ) -> None:

@@ -170,7 +170,11 @@ def disagreements(seeds: range) -> list[str]:
         data, chance, records = shop(seed), random.Random(-seed - 1), newer_records(seed)
         artefact = in_memory(data)
         assert artefact.filter_data is not None
-        known = KnownItems.of(artefact.filter_data.items, artefact.items, records)
+        # Nothing may be left of what was newer before.
+        before, known = (
+            KnownItems.of(artefact.filter_data.items, artefact.items, newer)
+            for newer in (newer_records(-seed), records)
+        )
         later = shop(seed + 10_000_000).items
         items = [(later[n] or {}) if f"i{n}" in records else record for n, record in enumerate(data.items)]
         merged = replace(data, items=items)
@@ -178,7 +182,7 @@ def disagreements(seeds: range) -> list[str]:
             text = Writer(chance).filter()
             values, user, item = request(chance)
             missing = chance.sample(sorted(values), 2)
-            if not agrees(merged, artefact, known, text, values, missing, user, item):
+            if not agrees(merged, artefact, (before, known), text, values, missing, user, item):
                 found.append(f"seed {seed}: {text} for {user}, {item}, {values} less {missing}")
     return found
 
@@ -186,7 +190,7 @@ def disagreements(seeds: range) -> list[str]:
 def agrees(
     data: ShopData,
     artefact: Artefact,
-    known: KnownItems,
+    known: tuple[KnownItems, KnownItems],
     text: str,
     values: Mapping[str, list[str]],
     missing: Sequence[str],
@@ -198,7 +202,7 @@ def agrees(
     needed = {use.name for one in filter.expressions if one.action == "INCLUDE" for use, _ in tree.placeholders(one)}
     brought = {name: value for name, value in values.items() if name in needed or name not in missing}
     asked = FilterAsked(brought, user, item, NOW, data.streamed[user])
-    filtering = Filtering(artefact, filter).over(known)
+    filtering = Filtering(artefact, filter, known[0]).over(known[1])
     found = artefact.items.ids(np.flatnonzero(filtering.allowed(asked)).tolist())
     return set(found) == filtered_shop.allowed(data, filter, Asked(user, item, NOW, brought))
 

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from pipelines.aws.errors import InvalidInput
 from pipelines.control import batch_inference_jobs
+from pipelines.control.operations import IN_RUN
 from pipelines.registry import store
 from pipelines.registry.tables import outbox
 from pipelines.registry.tags import tags_of
@@ -67,7 +68,7 @@ def test_an_inference_job_from_request_to_end(personalize: Any, version: str, mo
     )  # fmt: skip
 
 
-def test_a_segment_job_from_request_to_end(personalize: Any, version: str, move: Any, db: Any) -> None:
+def test_a_segment_job_from_request_to_end(personalize: Any, version: str, move: Any, db: Any, settings: Any) -> None:
     move(version, doc={"recipeArn": RECIPE + "item-affinity"})
     arn = personalize.create_batch_segment_job(**asked(version, numResults=5_000_000))["batchSegmentJobArn"]
     assert arn.endswith(":batch-segment-job/nightly")
@@ -79,6 +80,11 @@ def test_a_segment_job_from_request_to_end(personalize: Any, version: str, move:
     with db.begin() as conn:
         [wish] = conn.execute(select(outbox).where(outbox.c.dag_id == "batch_segment")).all()
     assert wish.conf["resource_arn"] == arn
+    request = {key: asked(version)[key] for key in ("solutionVersionArn", "jobInput", "jobOutput")}
+    with db.begin() as conn:
+        by_hand = store.get(conn, id=IN_RUN["CreateBatchSegmentJob"](settings, conn, request, "manual__1", None))
+    assert by_hand is not None and (by_hand.kind, by_hand.name) == ("BatchSegmentJob", "manual__1")
+    move(by_hand.arn, status="ACTIVE")
     move(arn, status="ACTIVE")
     shown = personalize.describe_batch_segment_job(batchSegmentJobArn=arn)["batchSegmentJob"]
     assert (shown["status"], shown["numResults"]) == ("ACTIVE", 5_000_000)

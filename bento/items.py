@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 POLL_SECONDS = 5.0
 SHARE = 0.02
 """Of its time a worker spends at most this on what has changed: after a long read it waits longer."""
+LONGEST = 300.0
+"""But never longer than this: 15 minutes is what AWS promises."""
 MOST_NEWER = 10_000
 """Records that are laid over what a version knows; with more the dataset is read anew, once for all workers."""
 RETRY_SECONDS = 30.0
@@ -134,7 +136,7 @@ class Items:
             else:
                 reachable = True
             with suppress(TimeoutError):
-                async with asyncio.timeout(max(POLL_SECONDS, (monotonic() - began) / SHARE)):
+                async with asyncio.timeout(min(max(POLL_SECONDS, (monotonic() - began) / SHARE), LONGEST)):
                     await self._arrived.wait()
             self._arrived.clear()
 

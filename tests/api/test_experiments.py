@@ -57,7 +57,7 @@ def deployment(db: Engine, campaign: str) -> dict[str, Any]:
     return dict(found.internal["deployment"])
 
 
-def test_it_is_wanted_as_a_deployment_that_clients_do_not_see(
+def test_it_is_wanted_as_a_deployment_that_clients_do_not_see_and_the_winner_by_an_update(
     personalize, do: Do, db: Engine, campaign, challenger, control
 ) -> None:
     before = personalize.describe_campaign(campaignArn=campaign)["campaign"]
@@ -73,6 +73,12 @@ def test_it_is_wanted_as_a_deployment_that_clients_do_not_see(
     for operation in (experiments.stop, experiments.promote):
         with pytest.raises(InvalidInput, match="carries no experiment"):
             do(operation, campaign)
+    do(experiments.start, campaign, challenger, 20)
+    do(experiments.promote, campaign)
+    update = personalize.describe_campaign(campaignArn=campaign)["campaign"]["latestCampaignUpdate"]
+    assert (update["status"], update["solutionVersionArn"]) == ("CREATE PENDING", challenger)
+    wanted = deployment(db, campaign)
+    assert wanted["solution_version_arn"] == challenger and "challenger" not in wanted
 
 
 def test_versions_that_cannot_be_compared_are_refused(personalize, do: Do, group, campaign, control, move) -> None:
@@ -128,16 +134,6 @@ def test_what_is_compared_does_not_change_and_is_not_deleted(
         assert [one.kept_for for one in decide(conn, solution, 1)] == ["campaign front"], newer
     do(experiments.stop, campaign)
     personalize.delete_solution(solutionArn=challenger.rpartition("/")[0])
-
-
-def test_the_winner_becomes_the_campaigns_by_an_update(personalize, db, do: Do, campaign, challenger) -> None:
-    do(experiments.start, campaign, challenger, 20)
-    do(experiments.promote, campaign)
-    shown = personalize.describe_campaign(campaignArn=campaign)["campaign"]
-    update = shown["latestCampaignUpdate"]
-    assert (update["status"], update["solutionVersionArn"]) == ("CREATE PENDING", challenger)
-    wanted = deployment(db, campaign)
-    assert wanted["solution_version_arn"] == challenger and "challenger" not in wanted
 
 
 def test_a_campaign_that_follows_waits_and_catches_up_at_the_end(

@@ -73,7 +73,7 @@ def test_in_95_of_100_experiments_the_interval_covers_the_known_difference(db: E
     """How often of 1,000: tests/bench/ab_bench.py."""
     random, rates, runs = np.random.default_rng(7), (0.10, 0.16), 100
     with db.begin() as conn:
-        ids = [run(conn, campaign, 300, rates, random) for _ in range(runs)]
+        ids = [run(conn, campaign, 200, rates, random) for _ in range(runs)]
     with db.begin() as conn:
         found = [results(conn, campaign, id).outcomes[0].users.difference for id in ids]
     covered = sum(one.low <= rates[1] - rates[0] <= one.high for one in found)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Record = Mapping[str, str | None]
 """Properties of a record of PutItems as text, by key."""
 _LONG = 2**63
+_LARGEST_FLOAT = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def _number(cell: str, dtype: np.dtype[np.generic]) -> float | None:
     if dtype == np.int64:
         return _whole(cell)
     number = decimal_number(cell)
-    if number is None or (dtype == np.float32 and abs(number) > np.finfo(np.float32).max):
+    if number is None or (dtype == np.float32 and abs(number) > _LARGEST_FLOAT):
         return None
     return number
 

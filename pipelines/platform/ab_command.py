@@ -8,7 +8,7 @@ name a list of the experiment are counted by themselves as well; they tell of th
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -120,20 +120,20 @@ def start(settings: Settings, campaign: str, challenger: str, share: int) -> Exp
 
 def stop(settings: Settings, campaign: str) -> Resource:
     """The campaign, as it was; raises NotFound, AwsError."""
-    with transaction(settings) as conn:
-        found = find(conn, "Campaign", campaign, "campaign")
-        stopped = operations.stop(_context(conn, settings), found.arn)
-        note(conn, "ab --stop", found.arn)
-    return stopped
+    return _end(settings, campaign, operations.stop, "ab --stop")
 
 
 def promote(settings: Settings, campaign: str) -> Resource:
     """The campaign, as it was; raises NotFound, AwsError."""
+    return _end(settings, campaign, operations.promote, "ab --promote")
+
+
+def _end(settings: Settings, campaign: str, end: Callable[[Context, str], Resource], noted: str) -> Resource:
     with transaction(settings) as conn:
         found = find(conn, "Campaign", campaign, "campaign")
-        promoted = operations.promote(_context(conn, settings), found.arn)
-        note(conn, "ab --promote", found.arn)
-    return promoted
+        ended = end(_context(conn, settings), found.arn)
+        note(conn, noted, found.arn)
+    return ended
 
 
 def state(settings: Settings, experiment: Experiment) -> Experiment:

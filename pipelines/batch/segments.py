@@ -35,7 +35,7 @@ from pipelines.filters.values import read_values
 from pipelines.registry.database import transaction
 from pipelines.serving.artefact import Artefact
 from pipelines.serving.columns import Mask
-from pipelines.serving.ordering import top
+from pipelines.serving.ordering import only, top
 from pipelines.settings import Settings
 
 MOST_LINES = {"itemId": 500, "itemAttributes": 10}
@@ -195,5 +195,5 @@ def _answer(job: Job, artefact: Artefact, line: _Line, affinities: Iterator[NDAr
         return lines.failure(line.text, line.error)
     affinity = next(affinities)
     if line.allowed is not None:
-        affinity = np.where(line.allowed, affinity, np.float32(-np.inf))
+        affinity = only(line.allowed, affinity)
     return lines.segment(line.given, artefact.users.ids(top(affinity, job.num_results).tolist()))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipelines.serving.exploration import uniform
 from pipelines.serving.filtering import Filtered
-from pipelines.serving.ordering import top
+from pipelines.serving.ordering import only, top
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def promote(
     Promoted items and others keep their order among themselves; where the promoted ones stand is chance, the same for
     the same seed. An item stands there once: as a promoted one.
     """
-    left = np.where(promotion.filtered.allowed(), logits, np.float32(-np.inf))
+    left = only(promotion.filtered.allowed(), logits)
     chosen = top(left, promotion.places(count))
     chosen = chosen[left[chosen] > -np.inf]
     others = best[~np.isin(best, chosen)][: count - len(chosen)]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pipelines.serving.artefact import Artefact, LoadedEncoding
 from pipelines.serving.asked import Asked, Streamed
 from pipelines.serving.exploration import explore
-from pipelines.serving.ordering import softmax
+from pipelines.serving.ordering import only, softmax
 from pipelines.serving.parts import Neighbours
 from pipelines.serving.promoting import promote
 
@@ -30,7 +30,6 @@ ALWAYS = (1 << 8) - 1
 # Unlike AWS, serving: `reason` is answered by every recipe that promotes, explores or fills up with popular items. AWS
 # answers it with user-personalization-v2 only; its literals but `Exploration` are not published.
 PROMOTED, EXPLORED, POPULAR = "PromotedItem", "Exploration", "PopularItem"
-_NEVER = np.float32(-np.inf)
 _NO_CODES, _NO_WEIGHTS = np.zeros(0, np.int64), np.zeros(0, np.float32)
 
 
@@ -88,12 +87,12 @@ class Recommender:
         """
         logits = self.logits(asked)
         allowed = None if asked.filtered is None else asked.filtered.allowed()
-        left = logits if allowed is None else np.where(allowed, logits, _NEVER)
+        left = logits if allowed is None else only(allowed, logits)
         found = explore(left, self.artefact, asked.exploration, asked.seed, asked.now, num_results)
         # What is not explored is as it was, what is filtered too: a score is a share of the whole catalogue.
         explored = logits if found.logits is left else found.logits
         if allowed is not None and explored is not logits:
-            explored = np.where(allowed, explored, logits)
+            explored = np.maximum(only(allowed, explored), only(~allowed, logits))
         kept = _above(asked.min_score_ratio, explored, found.best)
         if asked.promotion is None:
             return self._with_popular(asked, logits, self._listed(explored, kept, found.best, found.shown_at))

@@ -168,9 +168,7 @@ def _parts(cell: Any) -> list[Any]:
 def _true(condition: Condition, parts: list[Any], shop: ShopData, asked: Asked) -> bool:
     wanted = _right_side(condition, shop, asked)
     if condition.field.type == "float":
-        # What the column holds is single precision.
-        wanted = [float(np.float32(one)) for one in wanted]
-        parts = [float(np.float32(one)) for one in parts]
+        wanted, parts = _single(wanted), _single(parts)
     match condition.operator:
         case "NOT IN":
             return not any(part in wanted for part in parts)
@@ -200,7 +198,13 @@ def _right_side(condition: Condition, shop: ShopData, asked: Asked) -> list[Any]
         elif isinstance(one, tree.Field):
             number = -1 if asked.item is None else int(asked.item[1:])
             record = shop.items[number] if 0 <= number < len(shop.items) else None
-            found += _parts(None if record is None else {**record, "ITEM_ID": asked.item}.get(one.column))
+            cell = _parts(None if record is None else {**record, "ITEM_ID": asked.item}.get(one.column))
+            found += _single(cell) if one.type == "float" else cell
         else:
             found.append(one.value)  # type: ignore[union-attr]
     return found
+
+
+def _single(numbers: Sequence[Any]) -> list[float]:
+    """What a column of single precision holds of them."""
+    return [float(np.float32(one)) for one in numbers]

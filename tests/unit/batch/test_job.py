@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +23,6 @@ from pipelines.serving.asked import Asked
 from pipelines.settings import Settings
 from tests.support.batch import NO_EXPLORATION, add_job, answers, look, write_lines
 from tests.support.runtime import Shop
-
-
-@pytest.fixture
-def shop(settings: Settings) -> Iterator[Shop]:
-    shop = Shop(settings)
-    yield shop
-    shop.close()
-
-
-@pytest.fixture(autouse=True)
-def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """More take time to start, and find less to do."""
-    monkeypatch.setattr(processes, "MOST", 1)
 
 
 @pytest.fixture

@@ -35,19 +35,6 @@ USERS = 12
 ITEMS = [{"GENRES": ("Comedy|Drama", "Drama", "Horror")[n % 3], "YEAR": 1990 + n % 5} for n in range(30)]
 
 
-@pytest.fixture
-def shop(settings: Settings) -> Iterator[Shop]:
-    shop = Shop(settings)
-    yield shop
-    shop.close()
-
-
-@pytest.fixture(autouse=True)
-def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """More take time to start, and find less to do."""
-    monkeypatch.setattr(processes, "MOST", 1)
-
-
 class Within:
     """Answers chunks in this process, which takes no second to start."""
 

@@ -26,6 +26,7 @@ import orjson
 from bento import deployments
 from bento.database import Database, Row
 from bento.deployments import Campaign, Deployed, Version
+from bento.outage import Outage
 from bento.routes import Failure, Loaded, Route, Step, lacks_challenger, next_steps
 from pipelines.aws.errors import ResourceNotFound, ServiceUnavailable
 
@@ -102,17 +103,11 @@ class Campaigns:
 
     async def poll(self) -> None:
         """Follow the registry until cancelled."""
-        reachable = True
+        outage = Outage(log, "campaigns are not followed")
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            try:
+            with outage.noted():
                 await self.refresh()
-            except ServiceUnavailable as failure:
-                if reachable:
-                    log.warning("campaigns are not followed for now: %s", failure.message)
-                reachable = False
-            else:
-                reachable = True
 
     async def close(self) -> None:
         self._stop.set()

@@ -25,8 +25,8 @@ import orjson
 
 from bento.campaigns import Campaigns
 from bento.database import Database
+from bento.outage import Outage
 from bento.routes import Loaded
-from pipelines.aws.errors import ServiceUnavailable
 
 if TYPE_CHECKING:
     from pipelines.serving.columns import Columns
@@ -124,17 +124,11 @@ class Items:
 
     async def run(self) -> None:
         """Follow the datasets until cancelled."""
-        reachable = True
+        outage = Outage(log, "new items do not reach filters")
         while True:
             began = monotonic()
-            try:
+            with outage.noted():
                 await self.look()
-            except ServiceUnavailable as failure:
-                if reachable:
-                    log.warning("new items do not reach filters for now: %s", failure.message)
-                reachable = False
-            else:
-                reachable = True
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(max(POLL_SECONDS, (monotonic() - began) / SHARE), LONGEST)):
                     await self._arrived.wait()

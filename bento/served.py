@@ -20,7 +20,7 @@ import orjson
 import psycopg
 
 from bento.database import Database
-from pipelines.aws.errors import ServiceUnavailable
+from bento.outage import Outage
 
 if TYPE_CHECKING:
     from pipelines.serving.exploration import Exploration
@@ -103,7 +103,7 @@ class Served:
 
     async def run(self) -> None:
         """Write until cancelled."""
-        reachable = True
+        outage = Outage(log, "what is served is not written")
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(FLUSH_SECONDS):  # wait_for loses a cancellation that comes with the event
@@ -111,15 +111,10 @@ class Served:
             # Woken by a full batch: only such. What is left may wait for its second, or it would go by ones and twos.
             count = 0 if self._full.is_set() else len(self._rows)
             self._full.clear()
-            try:
+            with outage.noted():
                 await self._write(count)
-            except ServiceUnavailable as failure:
-                if reachable:
-                    log.warning("what is served is not written for now: %s", failure.message)
-                reachable = False
+            if outage.is_on:
                 await asyncio.sleep(FLUSH_SECONDS)
-            else:
-                reachable = True
 
     async def flush(self) -> None:
         """Write all there is; raises ServiceUnavailable and keeps the rows."""

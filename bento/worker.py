@@ -20,6 +20,7 @@ import psycopg
 
 from bento.campaigns import Campaigns
 from bento.database import Database
+from bento.outage import Outage
 from pipelines.aws.errors import ServiceUnavailable
 
 HEARTBEAT_SECONDS = 1.0
@@ -65,7 +66,8 @@ class Worker:
 
     async def run(self) -> None:
         """Beat once a second, and at once when there is something to report, until cancelled."""
-        reachable = True
+        # Also a campaign that was deleted between two statements; the next beat sees it gone.
+        outage = Outage(log, "no heartbeat", psycopg.Error)
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(
@@ -73,15 +75,8 @@ class Worker:
                 ):  # wait_for loses a cancellation that comes with the event
                     await self._campaigns.changed.wait()
             self._campaigns.changed.clear()
-            try:
+            with outage.noted():
                 await self.beat()
-            except (ServiceUnavailable, psycopg.Error) as failure:
-                # Also a campaign that was deleted between two statements; the next beat sees it gone.
-                if reachable:
-                    log.warning("no heartbeat for now: %s", failure)
-                reachable = False
-            else:
-                reachable = True
 
     async def beat(self) -> None:
         """Say that this worker lives, and report what differs from what the registry has."""
